@@ -1,0 +1,49 @@
+# Everything a contributor types. Each target but `lock` needs only Python 3.11+ and make; `setup` is implied.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test verify crds bench sweep lock clean
+
+help: ## what there is to type
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+setup: $(STAMP) ## the virtual environment, from the locks
+
+$(STAMP): pyproject.toml requirements/dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] <= (3, 13) else f"goldenami needs Python 3.11 to 3.13, and $(PYTHON) is {sys.version.split()[0]}: make PYTHON=python3.12 …")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing the locked dependencies into $(VENV) (about a minute the first time)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: $(STAMP) ## a real operator on a real Kubernetes API server against a local AWS
+	@$(BIN)/goldenami demo
+
+test: $(STAMP) ## all tests
+	$(BIN)/python -m pytest
+
+verify: $(STAMP) ## style, types, layers, generated files
+	$(BIN)/ruff check operator tests bench
+	$(BIN)/ruff format --check operator tests bench
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/goldenami crds --output crds --check
+
+crds: $(STAMP) ## regenerate crds/ from goldenami.api
+	$(BIN)/goldenami crds --output crds
+
+bench: $(STAMP) ## measurements of docs/performance.md
+	$(BIN)/python bench/convergence.py
+
+sweep: $(STAMP) ## the crash sweep at every point
+	$(BIN)/python -m pytest tests/e2e/test_crash_sweep.py --sweep=all
+
+lock: $(STAMP) ## regenerate the locks, naming no index
+	cd requirements && ./lock
+
+clean: ## remove what the other targets made (not the caches under XDG_CACHE_HOME)
+	rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist operator/*.egg-info .work
