@@ -1,0 +1,47 @@
+"""What the local AWS is set to: its clock, its delays, its quotas. One `Lab` per server process, shared by the shell and the image core."""
+
+import random
+from dataclasses import dataclass, field
+
+from goldenami.local.aws.clock import Clock
+
+
+@dataclass
+class Settings:
+    """Times are seconds of the lab's clock. Every field can be changed while the server runs (`PUT /_lab/settings`)."""
+
+    image_seconds: float = 5.0  # CreateImage, RegisterImage: pending -> available
+    copy_seconds: float = 20.0  # CopyImage, CopySnapshot: each draws between this and `copy_spread` times as much, by region pair and seed
+    copy_spread: float = 1.5
+    list_lag_seconds: float = 0.0  # a new id is NotFound, and absent from lists, this long after its creation
+    throttling: bool = True  # token buckets with AWS's numbers
+    share_quota: int = 1000  # launch-permission entities of one image
+    public_images_quota: int = 5  # per account and region
+    concurrent_copies_quota: int = 300  # AMI copies in flight per destination region
+    seed: int = 1
+    regions_not_opted_in: tuple[str, ...] = ("af-south-1", "me-south-1")
+
+
+@dataclass
+class Lab:
+    clock: Clock = field(default_factory=Clock)
+    settings: Settings = field(default_factory=Settings)
+
+    def draw(self, *identity: str) -> float:
+        """A number in [0, 1) that depends on the seed and the identity only, so that a run can be repeated."""
+        return random.Random("/".join((str(self.settings.seed), *identity))).random()  # noqa: S311 - a repeatable draw, not a secret
+
+
+_current: Lab | None = None
+
+
+def install(lab: Lab) -> None:
+    """Makes this the lab of the process. moto builds its response classes itself, so they can only find it here."""
+    global _current  # noqa: PLW0603
+    _current = lab
+
+
+def current() -> Lab:
+    if _current is None:
+        raise RuntimeError("no lab is installed in this process: goldenami.local.aws.lab.install comes first")
+    return _current
