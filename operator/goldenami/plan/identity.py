@@ -1,0 +1,88 @@
+"""Who owns what in AWS: the tags every image and snapshot of ours carries, names, and client tokens (design §4).
+
+The installation is an operator setting and not a cluster's uid: the same manifests in a new cluster find the same images.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+PREFIX = "goldenami.dev/"
+OWNER = PREFIX + "owner"
+"""`<installation>/<namespace>/<name>` of the GoldenImage."""
+RELEASED = PREFIX + "released"
+"""Takes the place of OWNER, with the same value, when an image is released: it is no longer ours, and the same manifest can take it back."""
+VERSION = PREFIX + "version"
+SOURCE = PREFIX + "source"
+"""What the version was made from, as `image/us-east-1/ami-0abc`: enough to render the ImageVersion again from AWS alone."""
+ROLE = PREFIX + "role"
+"""`replica`, or `source`: a home image kept only to copy from."""
+ATTEMPT = PREFIX + "attempt"
+"""Which try of a copy this is, counted from 1: a failed copy stays until the next one exists, so that the count survives everything."""
+
+REPLICA_ROLE = "replica"
+SOURCE_ROLE = "source"
+
+_TOKEN_LENGTH = 64  # CopyImage takes 128 characters, RunInstances 64: one length serves all.
+
+
+@dataclass(frozen=True, order=True)
+class Owner:
+    """The GoldenImage that an image belongs to, across clusters."""
+
+    installation: str
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.installation}/{self.namespace}/{self.name}"
+
+    @classmethod
+    def parse(cls, value: str) -> "Owner | None":
+        """None for a value that no installation of ours wrote."""
+        parts = value.split("/")
+        return cls(*parts) if len(parts) == 3 and all(parts) else None
+
+
+def owner_of(tags: Mapping[str, str]) -> Owner | None:
+    return Owner.parse(tags.get(OWNER, ""))
+
+
+def released_by(tags: Mapping[str, str]) -> Owner | None:
+    """Who released it; None while an owner tag is still, or again, there."""
+    return None if OWNER in tags else Owner.parse(tags.get(RELEASED, ""))
+
+
+def identity_tags(owner: Owner, version: str, source: str, *, role: str = REPLICA_ROLE, attempt: int = 1) -> dict[str, str]:
+    """Sent in the creating call, never after it (trap 6 of the research: a tag that comes later leaves an orphan when the process dies between)."""
+    return {OWNER: str(owner), VERSION: version, SOURCE: source, ROLE: role, ATTEMPT: str(attempt)}
+
+
+def attempt_of(tags: Mapping[str, str]) -> int:
+    text = tags.get(ATTEMPT, "1")
+    return int(text) if text.isdigit() else 1
+
+
+def client_token(owner: Owner, version: str, account_id: str, region: str, source_image_id: str, attempt: int) -> str:
+    """The same for the same copy, in any process and any cluster. `attempt` is part of it because a token whose copy failed keeps answering with
+    the failed image."""
+    text = "\n".join((str(owner), version, account_id, region, source_image_id, str(attempt)))
+    return hashlib.sha256(text.encode()).hexdigest()[:_TOKEN_LENGTH]
+
+
+def grant_name(owner: Owner, version: str, region: str, grantee: str) -> str:
+    """A KMS grant's name: `[a-zA-Z0-9:/_-]`, at most 256 characters. Equal calls of one name answer with one grant."""
+    digest = hashlib.sha256("\n".join((str(owner), version, region, grantee)).encode()).hexdigest()[:32]
+    return f"goldenami/{digest}"
+
+
+_NOT_IN_A_NAME = re.compile(r"[^a-z0-9.-]+")
+
+
+def image_version_name(image: str, version: str) -> str:
+    """The ImageVersion object's name. A SemVer may hold capitals and `+`, an object's name may not: what changes on the way gets a digest, so that two
+    versions never meet in one name."""
+    plain = f"{image}-{version}"
+    name = _NOT_IN_A_NAME.sub("-", plain.lower())[:240].rstrip("-.")
+    return name if name == plain else f"{name}-{hashlib.sha256(plain.encode()).hexdigest()[:8]}"

@@ -1,0 +1,213 @@
+"""What the plan sees of AWS: frozen values, in EC2's own words.
+
+`goldenami.aws` fills them, the modules beside this one decide from them. Times are epoch seconds; sizes are GiB.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+NOTHING: Mapping[str, str] = {}
+
+
+@dataclass(frozen=True, order=True)
+class Account:
+    """An AWS account and the way into it.
+
+    `name` is the AWSAccount object, empty for the operator's own identity. The same account id reached by two names is two values: the roles behind
+    them may be allowed different things.
+    """
+
+    name: str
+    account_id: str
+    partition: str = "aws"
+
+
+@dataclass(frozen=True, order=True)
+class Place:
+    account: Account
+    region: str
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why something could not be read or done, ready for a condition: a word of `goldenami.api.reasons` and a sentence for people.
+
+    `stalled`: nothing changes until somebody edits the spec, a key policy or a role. Otherwise it is expected to pass on its own.
+    """
+
+    reason: str
+    message: str
+    stalled: bool = False
+
+
+@dataclass(frozen=True)
+class Principals:
+    """Whom an image is shared with: account ids, full ARNs, and everybody."""
+
+    accounts: frozenset[str] = frozenset()
+    organization_arns: frozenset[str] = frozenset()
+    organizational_unit_arns: frozenset[str] = frozenset()
+    public: bool = False
+
+    def __or__(self, other: "Principals") -> "Principals":
+        return Principals(
+            self.accounts | other.accounts,
+            self.organization_arns | other.organization_arns,
+            self.organizational_unit_arns | other.organizational_unit_arns,
+            public=self.public or other.public,
+        )
+
+    def __sub__(self, other: "Principals") -> "Principals":
+        return Principals(
+            self.accounts - other.accounts,
+            self.organization_arns - other.organization_arns,
+            self.organizational_unit_arns - other.organizational_unit_arns,
+            public=self.public and not other.public,
+        )
+
+    def __and__(self, other: "Principals") -> "Principals":
+        return self - (self - other)
+
+    def __bool__(self) -> bool:
+        return bool(len(self) or self.public)
+
+    def __len__(self) -> int:
+        """Entities as EC2's quota of 1,000 counts them: an organization or OU is one, whatever it holds. Public is not counted."""
+        return len(self.accounts) + len(self.organization_arns) + len(self.organizational_unit_arns)
+
+    def names(self) -> tuple[str, ...]:
+        """Sorted, for messages and status."""
+        return (
+            *(("all",) if self.public else ()),
+            *sorted(self.accounts),
+            *sorted(self.organization_arns),
+            *sorted(self.organizational_unit_arns),
+        )
+
+
+NOBODY = Principals()
+
+
+@dataclass(frozen=True)
+class KeyGrant:
+    """A KMS grant on a key. `name` is empty for grants that others made without one."""
+
+    grant_id: str
+    name: str
+    grantee: str
+
+
+@dataclass(frozen=True)
+class Grants:
+    """What is permitted on one image, its snapshots and their key, as last read."""
+
+    launch: Principals
+    snapshots: Mapping[str, Principals]
+    """createVolumePermission by snapshot id; only accounts and public occur, EC2 has no organization form there."""
+    keys: Mapping[str, tuple[KeyGrant, ...]] = field(default_factory=dict)
+    """Grants by key ARN; a key that was not asked about is absent."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    snapshot_id: str
+    state: str
+    progress: int
+    """Percent."""
+    encrypted: bool
+    kms_key_arn: str
+    """Empty when not encrypted."""
+    size_gib: int
+    owner_id: str = ""
+    description: str = ""
+    message: str = ""
+    """StateMessage: why an asynchronous copy failed."""
+    started_epoch_seconds: float = 0.0
+    tags: Mapping[str, str] = NOTHING
+
+
+@dataclass(frozen=True)
+class Image:
+    image_id: str
+    name: str
+    state: str
+    """EC2's word (pending, available, failed, disabled ...), or `lost`: EC2 answered this id to our own call, and has not listed it for ten minutes."""
+    owner_id: str = ""
+    description: str = ""
+    state_reason: str = ""
+    public: bool = False
+    created_epoch_seconds: float = 0.0
+    architecture: str = ""
+    root_device_type: str = "ebs"
+    virtualization_type: str = "hvm"
+    product_codes: tuple[str, ...] = ()
+    boot_mode: str = ""
+    source_image_id: str = ""
+    source_region: str = ""
+    deregistration_protection: str = ""
+    snapshot_ids: tuple[str, ...] = ()
+    """Empty while a copy is pending: EC2 does not tell them yet."""
+    tags: Mapping[str, str] = NOTHING
+
+
+@dataclass(frozen=True)
+class RegionView:
+    """Everything of ours in one place: what carries our owner tag, and what carries the tag of a release.
+
+    `problem` says why the place could not be read; images and snapshots are then empty, which means unknown and never "none".
+    """
+
+    place: Place
+    images: tuple[Image, ...] = ()
+    snapshots: Mapping[str, Snapshot] = field(default_factory=dict)
+    read_epoch_seconds: float = 0.0
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True)
+class KeyFacts:
+    """A KMS key as DescribeKey tells it."""
+
+    arn: str
+    enabled: bool
+    aws_managed: bool
+    symmetric: bool = True
+
+
+@dataclass(frozen=True)
+class RegionFacts:
+    """What a preflight learns about one region before the first byte is copied. None: not asked, because nothing declared depends on it."""
+
+    place: Place
+    encrypted_by_default: bool | None = None
+    default_key: KeyFacts | None = None
+    key: KeyFacts | None = None
+    """The key this replica declares."""
+    public_sharing_blocked_by: str | None = None
+    """Empty when public sharing is allowed, else who blocks it: `account` or `declarative-policy`."""
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What refers to one image in its own account and region. Ids, a bounded number of each; `problem` when it could not be found out."""
+
+    instances: tuple[str, ...] = ()
+    launch_templates: tuple[str, ...] = ()
+    """As `lt-0abc:3`, template and version."""
+    problem: Problem | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self.instances or self.launch_templates)
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """An SSM parameter as DescribeParameters tells it: everything but its value, which costs another call."""
+
+    name: str
+    version: int
+    data_type: str
+    tags: Mapping[str, str] = NOTHING
+    value: str = ""
+    """Empty: not read."""
