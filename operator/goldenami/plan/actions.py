@@ -36,7 +36,7 @@ class Volume:
 
 @dataclass(frozen=True)
 class CreateImage(Action):
-    """From an instance. No client token exists: the name is unique in EC2, so a repeated call is refused and answers with the first image."""
+    """From an instance. No client token exists, but the name is unique in EC2: a repeated call is refused with the first image's id."""
 
     instance_id: str
     name: str

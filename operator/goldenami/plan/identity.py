@@ -12,7 +12,7 @@ PREFIX = "goldenami.dev/"
 OWNER = PREFIX + "owner"
 """`<installation>/<namespace>/<name>` of the GoldenImage."""
 RELEASED = PREFIX + "released"
-"""Takes the place of OWNER, with the same value, when an image is released: it is no longer ours, and the same manifest can take it back."""
+"""Takes the place of OWNER, with the same value, when an image is released: no longer ours, but the same manifest can take it back."""
 VERSION = PREFIX + "version"
 SOURCE = PREFIX + "source"
 """What the version was made from, as `image/us-east-1/ami-0abc`: enough to render the ImageVersion again from AWS alone."""
@@ -55,7 +55,7 @@ def released_by(tags: Mapping[str, str]) -> Owner | None:
 
 
 def identity_tags(owner: Owner, version: str, source: str, *, role: str = REPLICA_ROLE, attempt: int = 1) -> dict[str, str]:
-    """Sent in the creating call, never after it (trap 6 of the research: a tag that comes later leaves an orphan when the process dies between)."""
+    """Sent in the creating call, never after it: a tag that comes later leaves an orphan when the process dies between."""
     return {OWNER: str(owner), VERSION: version, SOURCE: source, ROLE: role, ATTEMPT: str(attempt)}
 
 
@@ -65,8 +65,10 @@ def attempt_of(tags: Mapping[str, str]) -> int:
 
 
 def client_token(owner: Owner, version: str, account_id: str, region: str, source_image_id: str, attempt: int) -> str:
-    """The same for the same copy, in any process and any cluster. `attempt` is part of it because a token whose copy failed keeps answering with
-    the failed image."""
+    """The same for the same copy, in any process and any cluster.
+
+    `attempt` is part of it because a token whose copy failed keeps answering with the failed image.
+    """
     text = "\n".join((str(owner), version, account_id, region, source_image_id, str(attempt)))
     return hashlib.sha256(text.encode()).hexdigest()[:_TOKEN_LENGTH]
 
@@ -81,8 +83,10 @@ _NOT_IN_A_NAME = re.compile(r"[^a-z0-9.-]+")
 
 
 def image_version_name(image: str, version: str) -> str:
-    """The ImageVersion object's name. A SemVer may hold capitals and `+`, an object's name may not: what changes on the way gets a digest, so that two
-    versions never meet in one name."""
+    """The ImageVersion object's name.
+
+    A SemVer may hold capitals and `+`, an object's name may not: what changes on the way gets a digest, so that two versions never meet.
+    """
     plain = f"{image}-{version}"
     name = _NOT_IN_A_NAME.sub("-", plain.lower())[:240].rstrip("-.")
     return name if name == plain else f"{name}-{hashlib.sha256(plain.encode()).hexdigest()[:8]}"

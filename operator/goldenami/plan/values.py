@@ -13,8 +13,8 @@ NOTHING: Mapping[str, str] = {}
 class Account:
     """An AWS account and the way into it.
 
-    `name` is the AWSAccount object, empty for the operator's own identity. The same account id reached by two names is two values: the roles behind
-    them may be allowed different things.
+    `name` is the AWSAccount object, empty for the operator's own identity. The same account id reached by two names is two values: the
+    roles behind them may be allowed different things.
     """
 
     name: str
@@ -131,7 +131,7 @@ class Image:
     image_id: str
     name: str
     state: str
-    """EC2's word (pending, available, failed, disabled ...), or `lost`: EC2 answered this id to our own call, and has not listed it for ten minutes."""
+    """EC2's word (pending, available, failed, disabled ...), or `lost`: answered to our own call, and not listed for ten minutes since."""
     owner_id: str = ""
     description: str = ""
     state_reason: str = ""
