@@ -1,6 +1,7 @@
 """What the local AWS is set to: its clock, its delays, its quotas. One `Lab` per server process, shared by the shell and the image core."""
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from goldenami.local.aws.clock import Clock
@@ -20,6 +21,14 @@ class Settings:
     concurrent_copies_quota: int = 300  # AMI copies in flight per destination region
     seed: int = 1
     regions_not_opted_in: tuple[str, ...] = ("af-south-1", "me-south-1")
+    default_account: str = "123456789012"  # of access keys that name no account (moto's own default)
+    buckets: dict[str, tuple[float, float]] = field(default_factory=dict)  # "ec2.CopyImage": (capacity, refill per second) instead of AWS's
+    latency_seconds: float = 0.0  # real seconds, added to every call
+    image_parameter_seconds: float = (
+        1.0  # an `aws:ec2:image` parameter's new value is checked, and becomes readable, this long after the call
+    )
+    roles: dict[str, str] = field(default_factory=dict)  # role ARN: the external id AssumeRole must bring ("" = none)
+    strict_roles: bool = False  # a role that is not in `roles` cannot be assumed
 
 
 @dataclass
@@ -32,7 +41,33 @@ class Lab:
         return random.Random("/".join((str(self.settings.seed), *identity))).random()  # noqa: S311 - a repeatable draw, not a secret
 
 
+ResetHook = Callable[[str | None], None]
+ImageVisible = Callable[[str, str, str], bool]
+
 _current: Lab | None = None
+_reset_hooks: list[ResetHook] = []
+_image_visible: ImageVisible | None = None
+
+
+def on_reset(forget: ResetHook) -> None:
+    """Registers a store that lives outside moto: it forgets one account's resources, or everything when called with None."""
+    _reset_hooks.append(forget)
+
+
+def reset_hooks() -> tuple[ResetHook, ...]:
+    return tuple(_reset_hooks)
+
+
+def answer_image_visible(visible: ImageVisible) -> None:
+    """Registers who knows whether (account, region) can see an image id as available; Parameter Store asks this for `aws:ec2:image`."""
+    global _image_visible
+    _image_visible = visible
+
+
+def image_visible(account: str, region: str, image_id: str) -> bool:
+    if _image_visible is None:
+        raise RuntimeError("nobody knows about images in this process: goldenami.local.aws.ec2.install comes first")
+    return _image_visible(account, region, image_id)
 
 
 def install(lab: Lab) -> None:
