@@ -19,6 +19,11 @@ class Settings:
     share_quota: int = 1000  # launch-permission entities of one image
     public_images_quota: int = 5  # per account and region
     concurrent_copies_quota: int = 300  # AMI copies in flight per destination region
+    concurrent_snapshot_copies_quota: int = 20  # CopySnapshot in flight per destination region
+    fail_copies: dict[str, int] = field(default_factory=dict)  # region: how many of the next AMI copies into it end as failed
+    deregistered_empty_seconds: float = 60.0  # a deregistered id answers with an empty list this long, then NotFound
+    snapshot_in_use_seconds: float = 0.0  # DeleteSnapshot still says InUse this long after its last image was deregistered
+    launched_seconds: float = 86400.0  # LastLaunchedTime shows a launch this much later
     seed: int = 1
     regions_not_opted_in: tuple[str, ...] = ("af-south-1", "me-south-1")
     default_account: str = "123456789012"  # of access keys that name no account (moto's own default)
