@@ -17,12 +17,12 @@ VERSION = PREFIX + "version"
 SOURCE = PREFIX + "source"
 """What the version was made from, as `image/us-east-1/ami-0abc`: enough to render the ImageVersion again from AWS alone."""
 ROLE = PREFIX + "role"
-"""`replica`, or `source`: a home image kept only to copy from."""
+"""`replica`: a copy, or an adopted image. `home`: made by us in the home region from an instance or a snapshot."""
 ATTEMPT = PREFIX + "attempt"
 """Which try of a copy this is, counted from 1: a failed copy stays until the next one exists, so that the count survives everything."""
 
 REPLICA_ROLE = "replica"
-SOURCE_ROLE = "source"
+HOME_ROLE = "home"
 
 _TOKEN_LENGTH = 64  # CopyImage takes 128 characters, RunInstances 64: one length serves all.
 

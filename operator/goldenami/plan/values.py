@@ -6,6 +6,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from goldenami.api.reasons import Reason
+
 NOTHING: Mapping[str, str] = {}
 
 
@@ -30,12 +32,12 @@ class Place:
 
 @dataclass(frozen=True)
 class Problem:
-    """Why something could not be read or done, ready for a condition: a word of `goldenami.api.reasons` and a sentence for people.
+    """Why something could not be read or done, ready for a condition.
 
     `stalled`: nothing changes until somebody edits the spec, a key policy or a role. Otherwise it is expected to pass on its own.
     """
 
-    reason: str
+    reason: Reason
     message: str
     stalled: bool = False
 

@@ -1,0 +1,135 @@
+"""What is known when a version is planned, and how a concern asks for more.
+
+A concern never reads. Where it cannot decide yet it returns needs; the controller reads exactly those and plans again. So at rest nothing
+but the shared listing is read, and a test shows what a decision depends on.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from goldenami.api.reasons import Reason
+from goldenami.plan import identity
+from goldenami.plan.actions import Action
+from goldenami.plan.desired import Version
+from goldenami.plan.values import NOBODY, Grants, Image, Principals, Problem, RegionFacts, RegionView, Snapshot, Usage
+
+
+class NeedKind(StrEnum):
+    SOURCE = "source"
+    """The declared source, as it is in its home region."""
+    FACTS = "facts"
+    """The preflight of a region."""
+    GRANTS = "grants"
+    """Permissions of the image `subject`, its snapshots and their keys."""
+    USAGE = "usage"
+    """What refers to the image `subject`."""
+    IMAGE = "image"
+    """The image `subject` by its id: the listing no longer has it."""
+    SNAPSHOTS = "snapshots"
+    """A listing of snapshots that is newer than the image that names them."""
+
+
+@dataclass(frozen=True, order=True)
+class Need:
+    kind: NeedKind
+    region: str
+    subject: str = ""
+
+
+@dataclass(frozen=True)
+class SourceFacts:
+    """The declared source, as read: exactly one of `image`, `problem` or neither (it does not exist)."""
+
+    image: Image | None = None
+    """The source AMI; for an instance or a snapshot, an Image that carries what can rule it out: state, root device, product codes."""
+    snapshots: tuple[Snapshot, ...] = ()
+    """Of the source AMI, as far as they can be seen: a foreign image's often cannot."""
+    unusable_key_arns: frozenset[str] = frozenset()
+    """Keys of those snapshots that this account may not use."""
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What the status remembers of one region. It is a report: losing it costs a few reads, never an image."""
+
+    image_id: str = ""
+    state: str = ""
+    attempt: int = 1
+    shared_digest: str = ""
+    """Digest of the sharing that was last found, or made, right."""
+
+
+@dataclass(frozen=True)
+class Observed:
+    regions: Mapping[str, RegionView]
+    now: float
+    """Epoch seconds."""
+    recorded: Mapping[str, Recorded] = field(default_factory=dict)
+    recorded_source_image_id: str = ""
+    granted: Principals = NOBODY
+    """Whom we have granted before: what of it is no longer declared is ours to revoke, and not foreign."""
+    tag_keys: frozenset[str] = frozenset()
+    """User tags we have set before."""
+    source: SourceFacts | None = None
+    facts: Mapping[str, RegionFacts] = field(default_factory=dict)
+    grants: Mapping[str, Grants] = field(default_factory=dict)
+    usage: Mapping[str, Usage] = field(default_factory=dict)
+    looked_up: Mapping[str, Image | None] = field(default_factory=dict)
+    """Images read by id; None: gone."""
+    fresh_snapshots: frozenset[str] = frozenset()
+    """Regions whose snapshots were listed for this look."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one concern says of one region: where it stands, what to do about it, what it needs to know first."""
+
+    region: str
+    reason: Reason
+    message: str = ""
+    image: Image | None = None
+    actions: tuple[Action, ...] = ()
+    needs: tuple[Need, ...] = ()
+
+
+def problem(region: str, why: Problem) -> Finding:
+    """A place that could not be read: what is there is unknown, so nothing is decided."""
+    return Finding(region, why.reason, why.message)
+
+
+def ours(view: RegionView, version: Version) -> tuple[Image, ...]:
+    """The images of this version that carry our owner tag, oldest first."""
+    return _of(view, version, released=False)
+
+
+def released(view: RegionView, version: Version) -> tuple[Image, ...]:
+    """The images of this version that an object of the same name released before."""
+    return _of(view, version, released=True)
+
+
+def _of(view: RegionView, version: Version, *, released: bool) -> tuple[Image, ...]:
+    claim = identity.released_by if released else identity.owner_of
+    mine = [image for image in view.images if claim(image.tags) == version.owner and image.tags.get(identity.VERSION) == version.version]
+    return tuple(sorted(mine, key=lambda image: (image.created_epoch_seconds, image.image_id)))
+
+
+def snapshots_of(view: RegionView, image: Image) -> tuple[Snapshot, ...]:
+    """Those of the image's snapshots that are listed; a pending copy names none, but they name the copy."""
+    named = [view.snapshots[snapshot_id] for snapshot_id in image.snapshot_ids if snapshot_id in view.snapshots]
+    if named:
+        return tuple(named)
+    # A copy in flight: EC2 writes "Copied for DestinationAmi <new> from SourceAmi <old> …" (research, CopyImage).
+    return tuple(snapshot for snapshot in view.snapshots.values() if image.image_id in snapshot.description)
+
+
+def key_arns(view: RegionView, image: Image) -> frozenset[str]:
+    """The keys that encrypt the image; empty when it is not encrypted."""
+    return frozenset(snapshot.kms_key_arn for snapshot in snapshots_of(view, image) if snapshot.kms_key_arn)
+
+
+def progress(view: RegionView, image: Image) -> str:
+    """` (42 %)`: of the slowest snapshot; empty while none is listed."""
+    parts = snapshots_of(view, image)
+    return f" ({min(part.progress for part in parts)} %)" if parts else ""
