@@ -1,0 +1,78 @@
+"""One version as a whole: the concerns in their order, each told what the earlier ones found."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from goldenami.api.conditions import ConditionType
+from goldenami.plan import replicas, retirement, sharing, source
+from goldenami.plan.actions import Action
+from goldenami.plan.desired import Version
+from goldenami.plan.observed import Finding, Need, Observed
+from goldenami.plan.sharing import Shared
+from goldenami.plan.values import Problem
+
+
+Failures = Sequence[tuple[Action, Problem]]
+"""Actions that were tried and did not work, and why."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """What all concerns say of one version at one moment."""
+
+    source: Finding | None
+    replicas: tuple[Finding, ...]
+    shared: tuple[Shared, ...]
+    leaving: tuple[Finding, ...]
+    """Regions that are no longer declared, or all of them while the version is being deleted."""
+
+    @property
+    def concerns(self) -> Mapping[ConditionType, tuple[Finding, ...]]:
+        """Findings by the condition they decide."""
+        return {
+            ConditionType.SOURCE_READY: (self.source,) if self.source else (),
+            ConditionType.REPLICAS_READY: (*self.replicas, *self.leaving),
+            ConditionType.SHARING_READY: tuple(shared.finding for shared in self.shared),
+        }
+
+    @property
+    def actions(self) -> tuple[Action, ...]:
+        """In the order they have to happen within one place."""
+        return tuple(action for findings in self.concerns.values() for finding in findings for action in finding.actions)
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        return frozenset(need for findings in self.concerns.values() for finding in findings for need in finding.needs)
+
+    def with_failures(self, failures: Failures) -> "Look":
+        """The same look, where each finding whose action failed says why instead of what was being done."""
+        if not failures:
+            return self
+        return Look(
+            _failed(self.source, failures) if self.source else None,
+            tuple(_failed(finding, failures) for finding in self.replicas),
+            tuple(_share_failed(shared, failures) for shared in self.shared),
+            tuple(_failed(finding, failures) for finding in self.leaving),
+        )
+
+
+def _failed(finding: Finding, failures: Failures) -> Finding:
+    problem = next((problem for action, problem in failures if action in finding.actions), None)
+    return replace(finding, reason=problem.reason, message=problem.message) if problem else finding
+
+
+def _share_failed(shared: Shared, failures: Failures) -> Shared:
+    finding = _failed(shared.finding, failures)
+    return shared if finding is shared.finding else replace(shared, finding=finding, digest="")
+
+
+def look(version: Version, observed: Observed) -> Look:
+    """A version that shall exist."""
+    origin = source.look(version, observed, copying=replicas.copies_wanted(version, observed))
+    found = replicas.look(version, observed, origin)
+    return Look(origin, found, sharing.look(version, observed, found), retirement.look(version, observed, everything=False))
+
+
+def look_at_leaving(version: Version, observed: Observed) -> Look:
+    """A version that is being deleted."""
+    return Look(None, (), (), retirement.look(version, observed, everything=True))
