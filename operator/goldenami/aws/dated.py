@@ -1,0 +1,80 @@
+"""One reading of AWS shared by everybody who asks at the same time, with the moment it began."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from goldenami.aws.errors import AwsError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class _Reading(Generic[T]):
+    value: T | None
+    error: AwsError | None
+    began_epoch_seconds: float
+
+
+class Dated(Generic[T]):
+    """A value, read again only when somebody wants it newer than it is. At most one reading is in flight.
+
+    The date is when a reading *began*: what changed during it may be missing in it. A failed reading is shared like a good one.
+    """
+
+    def __init__(self, read: Callable[[], T], clock: Callable[[], float]) -> None:
+        self._read = read
+        self._clock = clock
+        self._idle = threading.Condition()
+        self._reading = False
+        self._last: _Reading[T] | None = None
+        self._good: _Reading[T] | None = None
+
+    def get(self, not_older_than: float) -> T:
+        """`not_older_than` in epoch seconds. Raises the reading's AwsError."""
+        with self._idle:
+            while (last := self._fresh(not_older_than)) is None and self._reading:
+                # The one in flight may be too old for us; then we start the next when it ends.
+                self._idle.wait()
+            if last is None:
+                self._reading = True
+        if last is None:
+            last = self._read_now()
+        if last.error is not None:
+            raise last.error
+        return last.value  # type: ignore[return-value]  # None belongs to T then
+
+    def peek(self) -> tuple[T, float] | None:
+        """The last good value and when its reading began; nothing is read."""
+        good = self._good
+        return None if good is None else (good.value, good.began_epoch_seconds)  # type: ignore[return-value]  # None belongs to T then
+
+    def put(self, value: T, began_epoch_seconds: float) -> None:
+        """What is known without reading."""
+        with self._idle:
+            self._last = self._good = _Reading(value, None, began_epoch_seconds)
+
+    def forget(self) -> None:
+        with self._idle:
+            self._last = self._good = None
+
+    def _fresh(self, not_older_than: float) -> _Reading[T] | None:
+        return self._last if self._last is not None and self._last.began_epoch_seconds >= not_older_than else None
+
+    def _read_now(self) -> _Reading[T]:
+        began = self._clock()
+        done: _Reading[T] | None = None
+        try:
+            done = _Reading(self._read(), None, began)
+            return done
+        except AwsError as error:
+            done = _Reading(None, error, began)
+            return done
+        finally:
+            with self._idle:
+                if done is not None:
+                    self._last = done
+                    self._good = done if done.error is None else self._good
+                self._reading = False
+                self._idle.notify_all()
