@@ -1,0 +1,234 @@
+"""GoldenImage: an image family as declared: which version, made from what, in which regions, shared with whom, published where."""
+
+from typing import Annotated
+
+from pydantic import ConfigDict, Field
+
+from goldenami.api.conditions import Condition
+from goldenami.api.fields import (
+    ATOMIC,
+    EC2_NAME_CHARACTERS,
+    MAX_PLAN_LINES,
+    MAX_REGIONS,
+    Cel,
+    DeletionPolicy,
+    Description,
+    ForeignGrantsPolicy,
+    ImageId,
+    Interval,
+    ManagementPolicy,
+    PlanLine,
+    Region,
+    Regions,
+    SemVer,
+    Shaped,
+    Tags,
+    list_map,
+    rules,
+    text,
+)
+from goldenami.api.meta import AccountRef, Model, Resource, ShareListRef
+from goldenami.api.sharing import (
+    DECLARED_RULES,
+    WITHIN_QUOTA,
+    Accounts,
+    DeclaredReplicas,
+    OrganizationalUnitArns,
+    OrganizationArns,
+)
+from goldenami.api.source import Source
+
+DEFAULT_CHANNEL = "current"
+"""The one channel there is while none can be declared: it follows spec.version."""
+
+NameTemplate = Annotated[
+    str,
+    Shaped(
+        rf"^({EC2_NAME_CHARACTERS}|\{{(image|version|namespace)\}})+$",
+        "a name template holds letters, digits, spaces, ( ) [ ] . / - ' @ _ and the placeholders {image}, {version} and {namespace}",
+        128,
+        min_length=3,
+    ),
+    Cel("self.contains('{version}')", "a name template contains {version}: without it every version would have the same name in EC2"),
+]
+
+# PutParameter, Name: up to 15 levels, of a-zA-Z0-9_.-, not beginning with aws or ssm in any case.
+ParameterTemplate = Annotated[
+    str,
+    Shaped(
+        r"^(/([a-zA-Z0-9_.-]|\{(image|channel|namespace)\})+){1,15}$",
+        "a parameter is a path of 1 to 15 parts, as /golden/{image}/{channel}, of letters, digits, _ . - "
+        "and the placeholders {image}, {channel} and {namespace}",
+        512,
+        min_length=2,
+    ),
+    Cel(
+        "!self.matches('^/([aA][wW][sS]|[sS][sS][mM])')",
+        "parameter names that begin with /aws or /ssm belong to AWS: choose another, as /golden/{image}/{channel}",
+    ),
+]
+ParameterName = Annotated[str, text(1011)]
+
+
+class Sharing(Model):
+    """Whom the image is shared with. Absent as a whole: grants are left as they are. Empty: shared with nobody."""
+
+    model_config = ConfigDict(json_schema_extra=rules(WITHIN_QUOTA))
+
+    accounts: Accounts = ()
+    """AWS accounts, 12 digits each, in quotes."""
+    organization_arns: OrganizationArns = ()
+    """Full ARNs of AWS organizations."""
+    organizational_unit_arns: OrganizationalUnitArns = ()
+    """Full ARNs of organizational units."""
+    public: bool = False
+    """Share with everybody. Refused with any kmsKeyId, and by regions that block public access."""
+    share_list_refs: Annotated[tuple[ShareListRef, ...], Field(max_length=32), list_map("name")] = ()
+    """ShareLists of this namespace whose principals are added to the ones here."""
+    snapshots: bool = True
+    """Whether accounts may also create volumes from the snapshots, which copying the image needs and launching does not."""
+    foreign_grants: ForeignGrantsPolicy = "Remove"
+    """What happens to grants nobody declared: Remove takes them away, Keep leaves them. Both are reported."""
+
+
+class Alias(Model):
+    """A name for the image outside this cluster: an SSM parameter of type aws:ec2:image in every replica's region."""
+
+    parameter: ParameterTemplate
+    """Name of the parameter; placeholders are {image}, {channel} (which is `current`) and {namespace}."""
+
+
+Aliases = Annotated[tuple[Alias, ...], Field(max_length=16), list_map("parameter")]
+
+_SAME_VERSION = "self.version != oldSelf.version"
+
+
+class GoldenImageSpec(Model):
+    """What AWS shall hold."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            Cel(
+                f"{_SAME_VERSION} || self.source == oldSelf.source",
+                "the source is fixed for a version: declare a new version together with the new source",
+                ".source",
+            ),
+            Cel(
+                f"{_SAME_VERSION} || self.region == oldSelf.region",
+                "the home region is fixed for a version: declare a new version together with the new region",
+                ".region",
+            ),
+            Cel(
+                f"{_SAME_VERSION} || (has(self.accountRef) ? self.accountRef.name : '') == "
+                "(has(oldSelf.accountRef) ? oldSelf.accountRef.name : '')",
+                "the account is fixed for a version: declare a new version together with the new accountRef",
+            ),
+            *DECLARED_RULES,
+        )
+    )
+
+    version: SemVer
+    """The version this manifest declares, by SemVer 2.0. A new version is a new set of AMIs; the older ones stay."""
+    source: Source
+    """What the version is made from. Fixed while version stays the same."""
+    region: Region
+    """Home region: where the source is."""
+    account_ref: AccountRef | None = None
+    """AWSAccount that holds source and replicas; absent: the account of the operator's own identity."""
+    name_template: NameTemplate = "{image}-{version}"
+    """Name of the AMIs in EC2, from {image} (this object's name), {version} and {namespace}. Counts for versions declared from then on:
+    EC2 cannot rename an AMI. A + in a version becomes _, which EC2 names may hold."""
+    description: Description | None = None
+    """Description of every AMI, at most 255 characters; absent: one that the operator writes."""
+    tags: Tags = Field(default_factory=dict)
+    """Tags of every AMI and snapshot, kept in step. Tags that others set are left alone."""
+    replicas: DeclaredReplicas
+    """Every region that shall have the image. A region removed is released or, under deletionPolicy Delete, cleaned up."""
+    sharing: Sharing | None = None
+    """Whom every version is shared with. Absent: grants are left as they are; {}: shared with nobody."""
+    aliases: Aliases = ()
+    """SSM parameters that name the image in each region, written once the replica there is available and shared."""
+    deletion_policy: DeletionPolicy = "Retain"
+    """What happens to AMIs that are no longer declared. Retain leaves them in AWS, no longer owned; Delete disables and deregisters
+    them with their snapshots, unless they are in use."""
+    management_policy: ManagementPolicy = "Enforce"
+    """Enforce makes AWS match. Observe changes nothing: status.plan says what would be done."""
+    suspend: bool = False
+    """true stops all work on this object until it is false again."""
+    interval: Interval | None = None
+    """How often AWS is compared with this spec when nothing happens, a duration between 10s and 24h. Absent: the operator's --interval,
+    which is 10m unless set."""
+
+
+class ChannelImage(Model):
+    """The image of a channel in one region."""
+
+    region: Region
+    """The region."""
+    image_id: ImageId
+    """The AMI."""
+
+
+class ChannelStatus(Model):
+    """Where a channel points."""
+
+    name: Annotated[str, text(63)]
+    """Name of the channel; `current` follows spec.version."""
+    version: SemVer
+    """The version it names."""
+    images: Annotated[tuple[ChannelImage, ...], Field(max_length=MAX_REGIONS), Regions] = ()
+    """Available images of that version, by region."""
+
+
+class AliasStatus(Model):
+    """A parameter in one region, as last read back from SSM."""
+
+    parameter: ParameterName
+    """Name of the parameter."""
+    region: Region
+    """The region."""
+    image_id: ImageId
+    """The AMI it names."""
+    version: SemVer
+    """The version that AMI is a replica of."""
+
+
+class GoldenImageStatus(Model):
+    """Where it stands. Everything here can be rebuilt from the spec and AWS."""
+
+    observed_generation: Annotated[int, Field(ge=-1)] = -1
+    """The metadata.generation that this status is about; -1 before the operator has seen the object."""
+    conditions: Annotated[tuple[Condition, ...], Field(max_length=16), list_map("type")] = ()
+    """Ready is the summary; Reconciling and Stalled are present only while true; the others are one per concern."""
+    last_handled_reconcile: Annotated[str, text(256, 0)] | None = None
+    """The last value of the annotation goldenami.dev/reconcile-requested that was acted on."""
+    version: SemVer | None = None
+    """The version that `current` names."""
+    regions_ready: Annotated[str, text(16, 0)] | None = None
+    """Regions whose replica of the declared version is ready, of those declared: 7/8."""
+    versions: Annotated[int | None, Field(ge=0)] = None
+    """How many ImageVersions there are."""
+    channels: Annotated[tuple[ChannelStatus, ...], Field(max_length=16), list_map("name")] = ()
+    """The channels, and the image each names in each region."""
+    aliases: Annotated[tuple[AliasStatus, ...], Field(max_length=1024), list_map("parameter", "region")] = ()
+    """The parameters, by name and region."""
+    plan: Annotated[tuple[PlanLine, ...], Field(max_length=MAX_PLAN_LINES), ATOMIC] = ()
+    """What would be done, one sentence each; only under managementPolicy Observe."""
+
+
+class GoldenImage(Resource):
+    """A golden AMI: one image family, copied to every region it is declared for, shared, published and kept so."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            Cel("self.metadata.name.size() <= 63", "the name of a GoldenImage has at most 63 characters: it becomes part of names in EC2"),
+            Cel(
+                "self.spec.nameTemplate.replace('{image}', self.metadata.name).replace('{version}', self.spec.version)"
+                ".replace('{namespace}', '').size() <= 128",
+                "spec.nameTemplate makes a name of more than the 128 characters that EC2 admits: shorten it",
+            ),
+        )
+    )
+
+    spec: GoldenImageSpec
+    status: GoldenImageStatus = GoldenImageStatus()
