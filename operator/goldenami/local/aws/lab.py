@@ -77,7 +77,7 @@ def image_visible(account: str, region: str, image_id: str) -> bool:
 
 def install(lab: Lab) -> None:
     """Makes this the lab of the process. moto builds its response classes itself, so they can only find it here."""
-    global _current  # noqa: PLW0603
+    global _current
     _current = lab
 
 

@@ -1,0 +1,161 @@
+"""KMS as far as images need it: keys by any reference, grants that repeat safely, states that refuse.
+
+Sources: KMS API reference (CreateGrant, ListGrants, RevokeGrant, DescribeKey) and KMS developer guide ("Grants in AWS KMS", "Key states").
+"""
+
+import base64
+import binascii
+import json
+import re
+from typing import Any
+
+from moto.core.exceptions import JsonRESTError
+from moto.kms import urls
+from moto.kms.responses import KmsResponse
+
+from goldenami.local.aws import lab
+from goldenami.local.aws.kms import backend_of, is_aws_managed, key_info
+
+_KEY_ID = re.compile(r"(mrk-[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})")
+_PRINCIPAL = re.compile(r"arn:aws[\w-]*:(iam|sts)::\d{12}:.+|[a-z0-9.-]+\.amazonaws\.com")
+PAGE = 50  # ListGrants without Limit
+MAX_PAGE = 100
+
+
+def install() -> None:
+    urls.url_paths["{0}/$"] = KeyManagementService.dispatch
+
+
+def refused(code: str, message: str) -> Exception:
+    error: Exception = JsonRESTError(code, message)
+    return error
+
+
+class KeyManagementService(KmsResponse):
+    def describe_key(self) -> str:
+        key = self._key(aliases=True)
+        if key.account_id != self.current_account and not _open_to(key, self.current_account):
+            raise refused("AccessDeniedException", f"The ciphertext or key {key.arn} is not accessible to account {self.current_account}.")
+        key.key_manager = "AWS" if is_aws_managed(key) else "CUSTOMER"
+        return json.dumps(key.to_dict())
+
+    def create_grant(self) -> str:
+        key = self._enabled_key()
+        if is_aws_managed(key):
+            raise refused("AccessDeniedException", f"{key.arn} is an AWS managed key: its grants are AWS's to make.")
+        wanted = self._grant_wanted()
+        name = self._get_param("Name")
+        same = next((grant for grant in key.grants.values() if name and grant.name == name and _terms(grant) == wanted), None)
+        grant = same or key.add_grant(
+            name, wanted["grantee"], wanted["operations"], constraints=wanted["constraints"], retiring_principal=wanted["retiring"]
+        )
+        if same is None:
+            grant.created_epoch = lab.current().clock.now()
+        return json.dumps({"GrantId": grant.id, "GrantToken": grant.token})
+
+    def list_grants(self) -> str:
+        key = self._key(aliases=False)
+        limit = int(self._get_param("Limit") or PAGE)
+        if not 1 <= limit <= MAX_PAGE:
+            raise refused("ValidationException", f"Value {limit} at 'limit' must be between 1 and {MAX_PAGE}")
+        start = _offset(self._get_param("Marker"))
+        grant_id, grantee = self._get_param("GrantId"), self._get_param("GranteePrincipal")
+        grants = [each for each in key.grants.values() if grant_id in (None, each.id) and grantee in (None, each.grantee_principal)]
+        page = [_entry(grant, key) for grant in grants[start : start + limit]]
+        answer: dict[str, Any] = {"Grants": page, "Truncated": start + limit < len(grants)}
+        if answer["Truncated"]:
+            answer["NextMarker"] = base64.urlsafe_b64encode(str(start + limit).encode()).decode()
+        return json.dumps(answer)
+
+    def revoke_grant(self) -> str:
+        key = self._key(aliases=False)
+        grant_id = str(self._get_param("GrantId"))
+        if key.grants.pop(grant_id, None) is None:
+            raise refused("NotFoundException", f"Grant ID {grant_id} not found")
+        return "{}"
+
+    def enable_key(self) -> str:
+        self._usable_key()
+        return str(super().enable_key())
+
+    def disable_key(self) -> str:
+        self._usable_key()
+        return str(super().disable_key())
+
+    def replicate_key(self) -> str:
+        key = self._key(aliases=False)
+        answer = json.loads(super().replicate_key())
+        # Grants and aliases belong to one region; moto's replica shares the primary's.
+        replica = backend_of(self.current_account, self._get_param("ReplicaRegion")).keys[key.id]
+        replica.grants, replica.aliases = {}, {}
+        return json.dumps(answer)
+
+    def _key(self, *, aliases: bool) -> Any:
+        """moto's key of the call. Raises NotFoundException; grants and states want a key id or ARN, so an alias is not found there."""
+        reference = str(self._get_param("KeyId") or "")
+        if not aliases and (reference.startswith("alias/") or ":alias/" in reference):
+            raise refused("NotFoundException", f"Invalid keyId {reference}")
+        info = key_info(self.current_account, self.region, reference)
+        if info is None or info.region != self.region:
+            raise refused("NotFoundException", self._not_found(reference))
+        return backend_of(info.account, info.region).keys[info.key_id]
+
+    def _not_found(self, reference: str) -> str:
+        if "alias/" in reference:
+            return f"Alias {self._display_arn(reference)} is not found."
+        if reference.startswith("arn:") or _KEY_ID.fullmatch(reference):
+            return f"Key '{self._display_arn(reference)}' does not exist"
+        return f"Invalid keyId '{reference}'"
+
+    def _usable_key(self) -> Any:
+        key = self._key(aliases=False)
+        if key.key_state == "PendingDeletion":
+            raise refused("KMSInvalidStateException", f"{key.arn} is pending deletion.")
+        return key
+
+    def _enabled_key(self) -> Any:
+        key = self._usable_key()
+        if key.key_state == "Disabled":
+            raise refused("DisabledException", f"{key.arn} is disabled.")
+        return key
+
+    def _grant_wanted(self) -> dict[str, Any]:
+        grantee = str(self._get_param("GranteePrincipal") or "")
+        if not _PRINCIPAL.fullmatch(grantee):
+            raise refused("InvalidArnException", f"ARN does not refer to a valid principal: {grantee}")
+        return {
+            "grantee": grantee,
+            "operations": self._get_param("Operations") or [],
+            "constraints": self._get_param("Constraints"),
+            "retiring": self._get_param("RetiringPrincipal"),
+        }
+
+
+def _terms(grant: Any) -> dict[str, Any]:
+    return {
+        "grantee": grant.grantee_principal,
+        "operations": grant.operations,
+        "constraints": grant.constraints,
+        "retiring": grant.retiring_principal,
+    }
+
+
+def _entry(grant: Any, key: Any) -> dict[str, Any]:
+    issuer = f"arn:aws:iam::{key.account_id}:root"
+    entry = {**grant.to_json(), "KeyId": key.arn, "IssuingAccount": issuer, "CreationDate": getattr(grant, "created_epoch", 0.0)}
+    return {name: value for name, value in entry.items() if value is not None}
+
+
+def _open_to(key: Any, account: str) -> bool:
+    """Whether another account may look at the key: by a grant, or because the key policy names the account or everybody."""
+    granted = any(f"::{account}:" in grant.grantee_principal and "DescribeKey" in grant.operations for grant in key.grants.values())
+    return granted or account in key.policy or '"AWS": "*"' in key.policy
+
+
+def _offset(marker: str | None) -> int:
+    if not marker:
+        return 0
+    try:
+        return int(base64.urlsafe_b64decode(marker))
+    except (binascii.Error, ValueError) as error:
+        raise refused("InvalidMarkerException", f"The marker {marker} is not valid.") from error
