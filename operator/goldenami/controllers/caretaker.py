@@ -8,6 +8,7 @@ import asyncio
 import math
 import random
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -70,10 +71,9 @@ class Caretaker:
         "_alarm",
         "_chance",
         "_deadline",
+        "_enter",
         "_look",
         "_pace",
-        "_queued",
-        "_slots",
         "_stopping",
         "failures",
         "interval_seconds",
@@ -86,20 +86,18 @@ class Caretaker:
         key: Key,
         look: Callable[["Caretaker"], Awaitable[Outcome]],
         *,
-        slots: asyncio.Semaphore,
+        enter: Callable[[Key], AbstractAsyncContextManager[None]],
         pace: Pace,
         chance: random.Random,
-        queued: Callable[[str], None],
     ) -> None:
         self.key = key
         self.interval_seconds: float | None = None
         self.failures = 0
         self.looking = False
         self._look = look
-        self._slots = slots
+        self._enter = enter
         self._pace = pace
         self._chance = chance
-        self._queued = queued
         self._deadline = math.inf
         self._alarm: asyncio.Future[None] | None = None
         self._stopping = False
@@ -127,8 +125,7 @@ class Caretaker:
             await self._until_due()
             if self._stopping:
                 return
-            self._queued(self.key.kind)
-            async with self._slots:
+            async with self._enter(self.key):
                 # Stopped while waiting for the slot. A method, because to the type checker nothing can have changed since the line above.
                 if self._is_stopping():
                     return

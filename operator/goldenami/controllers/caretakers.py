@@ -4,12 +4,13 @@ Everything here runs on one event loop; the `_threadsafe` entries may be called 
 """
 
 import asyncio
+import contextlib
 import contextvars
 import logging
 import random
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from typing import Protocol
 
@@ -31,8 +32,11 @@ Run = Callable[[Callable[[], Outcome]], Awaitable[Outcome]]
 class Observer(Protocol):
     """Told what the caretakers do; the metrics are one."""
 
-    def queued(self, kind: str) -> None:
+    def queued(self, key: Key) -> None:
         """An object is due and waits for a slot."""
+
+    def unqueued(self, key: Key) -> None:
+        """It waits no longer: its look begins, or never will."""
 
     def started(self, key: Key, *, retry: bool) -> None:
         """A look began."""
@@ -47,7 +51,9 @@ class Observer(Protocol):
 class NobodyWatches:
     """The observer for whoever needs none."""
 
-    def queued(self, kind: str) -> None: ...
+    def queued(self, key: Key) -> None: ...
+
+    def unqueued(self, key: Key) -> None: ...
 
     def started(self, key: Key, *, retry: bool) -> None: ...
 
@@ -135,7 +141,7 @@ class Caretakers:
     def _caretaker(self, key: Key) -> Caretaker:
         caretaker = self._caretakers.get(key)
         if caretaker is None:
-            caretaker = Caretaker(key, self._look, slots=self._slots, pace=self._pace, chance=self._chance, queued=self._observer.queued)
+            caretaker = Caretaker(key, self._look, enter=self._slot, pace=self._pace, chance=self._chance)
             self._caretakers[key] = caretaker
             task = self._loop.create_task(caretaker.run())
             self._tasks[key] = task
@@ -151,6 +157,19 @@ class Caretakers:
             # Only a bug of the caretaker itself can end here; the object must not be left alone because of it.
             LOG.error("the caretaker of an object failed and is replaced", exc_info=error, extra=logs.about(key))
             self.wake_soon(key, self._pace.backoff_cap_seconds)
+
+    @contextlib.asynccontextmanager
+    async def _slot(self, key: Key) -> AsyncIterator[None]:
+        """Wait in line for one of the workers, first come first served."""
+        self._observer.queued(key)
+        try:
+            await self._slots.acquire()
+        finally:
+            self._observer.unqueued(key)
+        try:
+            yield
+        finally:
+            self._slots.release()
 
     # Looking -----------------------------------------------------------------------------------------------------------------------------
 

@@ -3,7 +3,6 @@
 Synchronous and thread-safe: one `Kubernetes` serves all workers of the process. It knows paths and patch types; it decides nothing.
 """
 
-import copy
 import json
 import threading
 import time
@@ -54,6 +53,7 @@ class Request:
     body: Any = None
     content_type: str = JSON
     accept: str = JSON
+    timeout_seconds: float = READ_TIMEOUT_SECONDS
 
 
 class Kubernetes:
@@ -171,9 +171,10 @@ class Kubernetes:
         body: Any = None,
         content_type: str = JSON,
         accept: str = JSON,
+        timeout_seconds: float = READ_TIMEOUT_SECONDS,
     ) -> Body:
         """One request, for the modules of this package that know their own paths (events, leases)."""
-        return self._send(Request(method, path, dict(query or {}), copy.deepcopy(body), content_type, accept))
+        return self._send(Request(method, path, dict(query or {}), body, content_type, accept, timeout_seconds))
 
     def _pages(self, path: str, query: Mapping[str, str], *, accept: str = JSON) -> Iterator[Body]:
         token = ""
@@ -206,7 +207,7 @@ class Kubernetes:
                 url,
                 headers=self._headers(request),
                 body=request.body,
-                _request_timeout=(CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS),
+                _request_timeout=(min(CONNECT_TIMEOUT_SECONDS, request.timeout_seconds), request.timeout_seconds),
             )
             return response.status, response.read()
         except (urllib3.exceptions.HTTPError, kubernetes.client.ApiException, OSError) as error:

@@ -1,7 +1,7 @@
 """Events: what `kubectl describe` tells about an object; repeats are counted on the same Event, and a failure to record fails nothing.
 
-core/v1 Events, because every kubectl shows their count ("3m (x5 over 20m)") and `kubectl get events` sorts by their last time. Recording only
-hands over; one thread of its own writes.
+core/v1 Events, because every kubectl shows their count ("3m (x5 over 20m)") and `kubectl get events` sorts by their last time.
+Recording only hands over; one thread of its own writes.
 """
 
 import collections
@@ -114,8 +114,8 @@ SUMMARIES = ("Ready", "Reconciling", "Stalled")
 def _moved(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> bool:
     if before is None:
         # Unknown from the start is no news; Reconciling is there whenever work runs.
-        return after["status"] != "Unknown" and after["type"] != "Reconciling"
-    return (before["status"], before["reason"]) != (after["status"], after["reason"])
+        return bool(after["status"] != "Unknown" and after["type"] != "Reconciling")
+    return (str(before["status"]), str(before["reason"])) != (str(after["status"]), str(after["reason"]))
 
 
 def _event_type(condition: Mapping[str, Any]) -> EventType:

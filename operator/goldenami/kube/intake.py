@@ -1,0 +1,256 @@
+"""Intake: kopf lists and watches in a thread of its own, and hands over what it sees; it writes nothing and decides nothing.
+
+`on.event` handlers only: they cost no API write, no finalizer and no annotation. When kopf ends by itself (an error in a stream, a
+refused list), it is started again as soon as the API server answers and serves our kinds; only repeated failure against a server that
+answers ends the process.
+"""
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import kopf
+
+from goldenami.api.kinds import GROUP, KINDS, VERSION, Kind
+from goldenami.kube.client import Kubernetes
+from goldenami.kube.connection import load_configuration
+from goldenami.kube.errors import KubeError
+from goldenami.kube.seen import HOW_BY_EVENT_TYPE, NAMESPACE, Seen, seen_object
+
+LOG = logging.getLogger(__name__)
+
+Sink = Callable[[Seen], None]
+"""Called in the intake's thread: must hand over at once and never block."""
+
+
+@dataclass(frozen=True)
+class Endurance:
+    """How much failure the intake puts up with."""
+
+    backoff_base_seconds: float = 1.0
+    backoff_cap_seconds: float = 30.0
+    failures: int = 8
+    """Failures in a row, against an API server that answers, that end the process (about two minutes with these pauses)."""
+    stable_seconds: float = 60.0
+    """A run this long makes earlier failures forgotten."""
+    poll_seconds: float = 1.0
+    """How often the API server is asked whether it serves our kinds, while it does not."""
+
+
+class Intake:
+    """One thread, restarted inside; `start` once, `stop` once."""
+
+    def __init__(
+        self,
+        kubernetes: Kubernetes,
+        *,
+        sink: Sink,
+        gave_up: Callable[[str], None],
+        restarted: Callable[[], None] = lambda: None,
+        namespaces: Sequence[str] = (),
+        endurance: Endurance | None = None,
+    ) -> None:
+        self._kubernetes = kubernetes
+        self._sink = sink
+        self._gave_up = gave_up
+        self._restarted = restarted
+        self._namespaces = tuple(namespaces)
+        self._endurance = endurance if endurance is not None else Endurance()
+        self._stopping = threading.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop_kopf: asyncio.Event | None = None
+        self._lock = threading.Lock()
+        self._beat_at = time.monotonic()
+        self._thread = threading.Thread(target=self._supervise, name="intake", daemon=True)
+
+    def start(self) -> None:
+        """Begin to list and watch."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ask it to end; returns at once."""
+        self._stopping.set()
+        with self._lock:
+            if self._loop is not None and self._stop_kopf is not None and not self._loop.is_closed():
+                self._loop.call_soon_threadsafe(self._stop_kopf.set)
+
+    def join(self, timeout_seconds: float) -> bool:
+        """Whether it ended within this time."""
+        self._thread.join(timeout_seconds)
+        return not self._thread.is_alive()
+
+    def silent_seconds(self) -> float:
+        """How long its event loop has not turned: large means stuck."""
+        return time.monotonic() - self._beat_at
+
+    # The supervisor ----------------------------------------------------------------------------------------------------------------------
+
+    def _supervise(self) -> None:
+        failures = 0
+        while wait_until_served(self._kubernetes, self._stopping, self._endurance.poll_seconds, beat=self._beat):
+            started = time.monotonic()
+            problem = self._run_once()
+            if self._stopping.is_set():
+                return
+            failures = 1 if time.monotonic() - started >= self._endurance.stable_seconds else failures + 1
+            if failures >= self._endurance.failures:
+                self._gave_up(problem)
+                return
+            self._pause(failures, problem)
+
+    def _pause(self, failures: int, problem: str) -> None:
+        pause = min(self._endurance.backoff_cap_seconds, self._endurance.backoff_base_seconds * 2 ** (failures - 1))
+        LOG.warning("the watch on Kubernetes ended and starts again in %g s: %s", pause, problem)
+        self._restarted()
+        self._beat()
+        self._stopping.wait(pause)
+
+    def _run_once(self) -> str:
+        """Run kopf until it ends; why it did."""
+        try:
+            asyncio.run(self._operate())
+        except KubeError as error:
+            return error.message
+        except Exception as error:  # noqa: BLE001 -- whatever ends kopf, the answer is the same: start it again
+            return f"{type(error).__name__}: {error}"
+        return "it stopped without an error"
+
+    async def _operate(self) -> None:
+        with self._lock:
+            self._loop = asyncio.get_running_loop()
+            self._stop_kopf = asyncio.Event()
+        if self._stopping.is_set():
+            return
+        watch_labels = await asyncio.to_thread(self._may_watch_namespaces)
+        # Ours, and older than kopf's tasks: kopf cancels only what was created after it started.
+        heart = asyncio.create_task(self._keep_beating())
+        try:
+            await kopf.operator(
+                registry=make_registry(self._sink, KINDS, watch_namespaces=watch_labels),
+                settings=kopf_settings(),
+                stop_flag=self._stop_kopf,
+                standalone=True,
+                clusterwide=not self._namespaces,
+                namespaces=self._namespaces,
+            )
+        finally:
+            heart.cancel()
+
+    def _may_watch_namespaces(self) -> bool:
+        allowed = self._kubernetes.may_list("/api/v1/namespaces")
+        if not allowed:
+            LOG.info("namespaces may not be watched: a changed label reaches the users of an AWSAccount at their next resync")
+        return allowed
+
+    async def _keep_beating(self) -> None:
+        while True:
+            self._beat()
+            await asyncio.sleep(1.0)
+
+    def _beat(self) -> None:
+        self._beat_at = time.monotonic()
+
+
+def wait_until_served(
+    kubernetes: Kubernetes, stopping: threading.Event, poll_seconds: float = 1.0, *, beat: Callable[[], None] = lambda: None
+) -> bool:
+    """Block until the API server answers and serves all our kinds (their definitions are Established); False when stopped before.
+
+    kopf would start without them, warn once, and never notice them later.
+    """
+    told = ""
+    while not stopping.is_set():
+        beat()
+        missing = _why_not_served(kubernetes)
+        if missing is None:
+            return True
+        if missing != told:
+            LOG.warning("waiting: %s", missing)
+            told = missing
+        stopping.wait(poll_seconds)
+    return False
+
+
+def _why_not_served(kubernetes: Kubernetes) -> str | None:
+    try:
+        missing = sorted({kind.plural for kind in KINDS} - kubernetes.served_plurals())
+    except KubeError as error:
+        return error.message
+    if not missing:
+        return None
+    advice = "install the CustomResourceDefinitions (kubectl apply -f crds/)"
+    return f"the API server does not serve {', '.join(missing)} in {GROUP}/{VERSION}: {advice}"
+
+
+def make_registry(sink: Sink, kinds: Sequence[Kind], *, watch_namespaces: bool) -> kopf.OperatorRegistry:
+    """A registry of our own, so that nothing registered elsewhere in the process takes part. A login, and `on.event` handlers."""
+    registry = kopf.OperatorRegistry()
+    kopf.on.login(registry=registry)(login)
+    for kind in kinds:
+        kopf.on.event(GROUP, VERSION, kind.plural, registry=registry, id=kind.singular)(_handler(kind.kind, sink))
+    if watch_namespaces:
+        kopf.on.event("", "v1", "namespaces", registry=registry, id="namespace")(_handler(NAMESPACE, sink))
+    return registry
+
+
+def _handler(kind: str, sink: Sink) -> Callable[..., Any]:
+    async def seen(event: Mapping[str, Any], **_: Any) -> None:
+        sink(seen_object(kind, HOW_BY_EVENT_TYPE[event["type"]], event["object"]))
+
+    return seen
+
+
+def login(**_: Any) -> kopf.ConnectionInfo:
+    """The same server and identity as our client's; read anew each time, as tokens rotate. Not async: credential plugins take a while."""
+    configuration = load_configuration()
+    authorization = str(configuration.get_api_key_with_prefix("BearerToken") or "")
+    scheme, _, bearer = authorization.rpartition(" ")
+    return kopf.ConnectionInfo(
+        server=configuration.host,
+        ca_path=configuration.ssl_ca_cert,
+        insecure=not configuration.verify_ssl,
+        certificate_path=configuration.cert_file,
+        private_key_path=configuration.key_file,
+        scheme=scheme or None,
+        token=bearer or None,
+    )
+
+
+def kopf_settings() -> kopf.OperatorSettings:
+    """Everything we rely on, said explicitly."""
+    settings = kopf.OperatorSettings()
+    settings.posting.enabled = False
+    settings.watching.server_timeout = 300
+    settings.watching.connect_timeout = 10
+    # Kubernetes sends a bookmark a minute: silence for longer is a dead stream.
+    settings.watching.inactivity_timeout = 70
+    settings.watching.chunk_size = 500
+    settings.watching.initial_streaming = False
+    settings.networking.request_timeout = 30
+    settings.networking.connect_timeout = 10
+    settings.networking.enforce_retry_after = True
+    # As our client does: HTTPS_PROXY and NO_PROXY.
+    settings.networking.trust_env = True
+    # A worker keeps its slot while it lingers, so a limit would throttle; lingering for 1 s keeps few of them.
+    settings.queueing.worker_limit = None
+    settings.queueing.idle_timeout = 1
+    settings.queueing.exit_timeout = 0.5
+    # We wait for our kinds ourselves and start again when they vanish; so no rights on namespaces or definitions are needed.
+    settings.scanning.disabled = True
+    settings.execution.max_workers = 2
+    # The process has its own way to end.
+    settings.process.ultimate_exiting_timeout = None
+    # Never used, as no handler of ours writes; ours by name should somebody add one that does.
+    settings.persistence.finalizer = f"{GROUP}/unused"
+    settings.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=GROUP)
+    settings.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=GROUP)
+    return settings
+
+
+def collections_watched(namespaces: Sequence[str]) -> list[tuple[Kind, str]]:
+    """Every (kind, namespace) that is listed and watched; an empty namespace is the whole cluster."""
+    return [(kind, namespace) for kind in KINDS for namespace in (namespaces if kind.namespaced and namespaces else ("",))]
