@@ -42,7 +42,7 @@ class Condition(Model):
     """One word from the operator's closed list of reasons."""
     message: Message
     """For people: region, account, image and next step."""
-    observed_generation: Annotated[int, Field(ge=0)] = 0
+    observed_generation: Annotated[int, Field(ge=0)]
     """The metadata.generation this was said about."""
     last_transition_time: Annotated[str, Field(max_length=32, json_schema_extra={"format": "date-time"})]
     """When `status` last changed from one value to another."""
