@@ -1,0 +1,90 @@
+"""Who may talk to the control plane: its certificates and keys as files, and a kubeconfig for each identity.
+
+Everything is under one folder that only its owner can read.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+
+from .certificates import Authority, Pair, signing_keys
+from .errors import ControlPlaneError
+
+LOOPBACK = "127.0.0.1"
+SERVICE_ADDRESS = "10.0.0.1"  # the first of SERVICE_RANGE, where kube-apiserver puts the kubernetes service
+SERVICE_RANGE = "10.0.0.0/24"
+SERVICE_NAME = "kubernetes.default.svc"
+ADMIN, ADMIN_GROUP = "admin", "system:masters"
+CONTROLLER_MANAGER = "system:kube-controller-manager"
+
+
+class Identities:
+    """Made once for a control plane and kept over restarts, so that clients need not notice one."""
+
+    def __init__(self, folder: Path, *, url: str) -> None:
+        self._folder = folder
+        self._url = url
+        self._authority = Authority()
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.authority_certificate = self._write("ca.crt", self._authority.certificate)
+        names = ["localhost", "kubernetes", "kubernetes.default", SERVICE_NAME]
+        server = self._authority.server("kube-apiserver", hosts=names, addresses=[LOOPBACK, SERVICE_ADDRESS])
+        self.server_certificate = self._write("apiserver.crt", server.certificate)
+        self.server_key = self._write("apiserver.key", server.key)
+        signing = signing_keys()
+        self.signing_key = self._write("service-accounts.key", signing.private)
+        self.signing_public_key = self._write("service-accounts.pub", signing.public)
+        self.admin = self._authority.client(ADMIN, [ADMIN_GROUP])
+        self.admin_certificate = self._write("admin.crt", self.admin.certificate)
+        self.admin_key = self._write("admin.key", self.admin.key)
+
+    def kubeconfig(self, user: str, groups: Sequence[str]) -> Path:
+        """A kubeconfig with a certificate of that identity; the same file for the same identity."""
+        words = "\0".join([user, *groups])
+        readable = re.sub(r"[^a-z0-9.-]+", "-", user.lower())[:80]
+        path = self._folder / f"{readable}-{hashlib.sha256(words.encode()).hexdigest()[:8]}.kubeconfig"
+        return path if path.exists() else self._write(path.name, self.kubeconfig_text(user, self._client(user, groups)))
+
+    def kubeconfig_text(self, user: str, pair: Pair) -> bytes:
+        cluster = {"server": self._url, "certificate-authority-data": _base64(self._authority.certificate)}
+        client = {"client-certificate-data": _base64(pair.certificate), "client-key-data": _base64(pair.key)}
+        document = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": "goldenami",
+            "clusters": [{"name": "goldenami", "cluster": cluster}],
+            "users": [{"name": user, "user": client}],
+            "contexts": [{"name": "goldenami", "context": {"cluster": "goldenami", "user": user}}],
+        }
+        return yaml.safe_dump(document, sort_keys=False).encode()
+
+    def _client(self, user: str, groups: Sequence[str]) -> Pair:
+        try:
+            return self._authority.client(user, groups)
+        except ValueError as error:
+            raise ControlPlaneError(f"no kubeconfig for {user!r}: {error}") from error
+
+    def _write(self, name: str, content: bytes) -> Path:
+        path = self._folder / name
+        path.touch(mode=0o600)
+        path.write_bytes(content)
+        return path
+
+
+def groups_of(user: str) -> list[str]:
+    """The groups Kubernetes itself puts a service account in; none for any other user.
+
+    Source: k8s.io/apiserver/pkg/authentication/serviceaccount, MakeGroupNames.
+    """
+    match = re.fullmatch(r"system:serviceaccount:([^:]+):[^:]+", user)
+    return ["system:serviceaccounts", f"system:serviceaccounts:{match[1]}"] if match else []
+
+
+def _base64(content: bytes) -> str:
+    return base64.b64encode(content).decode()
