@@ -206,13 +206,13 @@ def resource_schema(model: type[Resource]) -> JsonSchema:
         "properties": {
             "apiVersion": {"type": "string", "description": _API_VERSION},
             "kind": {"type": "string", "description": _KIND},
-            "metadata": {"type": "object", "description": "Standard metadata of Kubernetes."},
+            "metadata": {"type": "object"},  # the API server knows it, and refuses anything more here
             "spec": shape(properties["spec"], "spec"),
         },
         "required": ["spec"],
     }
     if "status" in properties:
-        status = shape(properties["status"], "status", keep_defaults=False)
+        status = shape(properties["status"], "status", declared=False)
         # Without it kstatus would call an object that no controller has seen Current. As Flux does.
         schema["properties"]["status"] = status | {"default": {"observedGeneration": -1}}
     if VALIDATIONS in document:
@@ -230,28 +230,31 @@ _MADE_BELOW = {"default", "items", "additionalProperties", "properties", VALIDAT
 
 @dataclass(frozen=True)
 class _Shape:
-    """Turns pydantic's JSON schema into a structural one: references in place, no null, no titles, no empty defaults."""
+    """Turns pydantic's JSON schema into a structural one: references in place, no null, no titles, no empty defaults.
+
+    Defaults and rules are for what people declare: in a status, which only the operator writes, they would cost and say nothing.
+    """
 
     definitions: dict[str, JsonSchema]
 
-    def __call__(self, given: JsonSchema, path: str, *, keep_defaults: bool = True) -> JsonSchema:
+    def __call__(self, given: JsonSchema, path: str, *, declared: bool = True) -> JsonSchema:
         node = self._resolved(given)
         schema = {key: node[key] for key in _ORDER if key in node and key not in _MADE_BELOW}
         if "description" in schema:
             schema["description"] = " ".join(schema["description"].split())
-        if VALIDATIONS in node:
+        if declared and VALIDATIONS in node:
             schema[VALIDATIONS] = _rules(node)
         if schema.get("type") == "integer":
             schema["format"] = "int64"
         if "properties" in node:
             schema["properties"] = {
-                name: self(child, f"{path}.{name}", keep_defaults=keep_defaults) for name, child in node["properties"].items()
+                name: self(child, f"{path}.{name}", declared=declared) for name, child in node["properties"].items()
             }
         if "items" in node:
-            schema["items"] = self(node["items"], f"{path}[]", keep_defaults=keep_defaults)
+            schema["items"] = self(node["items"], f"{path}[]", declared=declared)
         if "additionalProperties" in node:
-            schema["additionalProperties"] = self(node["additionalProperties"], f"{path}{{}}", keep_defaults=keep_defaults)
-        if keep_defaults and not _is_empty(node.get("default")):
+            schema["additionalProperties"] = self(node["additionalProperties"], f"{path}{{}}", declared=declared)
+        if declared and not _is_empty(node.get("default")):
             schema["default"] = _default(node["default"], path)
         return _ordered(schema)
 
