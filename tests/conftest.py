@@ -1,3 +1,14 @@
-"""What all tests share: fixtures live in `support`, one module per thing they provide."""
+"""What all tests share: fixtures live in `support`, one module per thing they provide; here are the options of a run."""
 
-pytest_plugins = ["support.aws"]
+import pytest
+
+pytest_plugins = ["support.aws", "support.kubernetes"]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--sweep",
+        choices=["all", "rotating"],
+        default="rotating",
+        help="the crash sweep kills the operator at all points, or (the default) at a third of them that changes from run to run",
+    )

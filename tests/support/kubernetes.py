@@ -44,7 +44,7 @@ def apply_crds(control_plane: ControlPlane) -> None:
 
 @pytest.fixture
 def namespace(control_plane: ControlPlane) -> Iterator[str]:
-    """A fresh one. Its deletion is asked for and not waited for: Kubernetes takes five seconds over an empty one, and no name is used twice."""
+    """A fresh one. Its deletion is asked for, not waited for: Kubernetes takes five seconds over one, and no name is used twice."""
     name = f"test-{uuid.uuid4().hex[:10]}"
     control_plane.run_kubectl("create", "namespace", name)
     yield name

@@ -216,8 +216,8 @@ def _folder(directory: Path | None) -> Iterator[Path]:
 def _reserved_port() -> Iterator[int]:
     """A free port that nobody else gets while the block lasts, though nothing listens on it yet.
 
-    The socket is bound, never listens, and lets kube-apiserver (--permit-port-sharing) bind beside it. So there is no moment between finding
-    a free port and using it, and no other program takes the port while kube-apiserver is stopped.
+    The socket is bound, never listens, and lets kube-apiserver (--permit-port-sharing) bind beside it. So there is no moment between
+    finding a free port and using it, and no other program takes the port while kube-apiserver is stopped.
     """
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as holder:
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
