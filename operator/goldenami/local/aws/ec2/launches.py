@@ -1,0 +1,179 @@
+"""RunInstances and CreateVolume: moto makes instances and volumes, this module decides whether they may be made, and from what.
+
+The image must exist for the caller, be available, and its snapshots' keys usable; otherwise EC2 refuses the call, or lets the instance die.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from goldenami.local.aws.ec2 import encryption, errors
+from goldenami.local.aws.ec2.call import Call
+from goldenami.local.aws.ec2.making import completed_snapshot
+from goldenami.local.aws.ec2.records import Image, Snapshot, State
+from goldenami.local.aws.ec2.shell import Original
+from goldenami.local.aws.ec2.visibility import registered_image
+
+_SSM_PREFIX = "resolve:ssm:"
+_BLANK_VOLUME_GIB = 8
+# The disks are hung on afterwards: moto would look for their snapshots, the template's too, among its own.
+_PLACEHOLDER = [{"DeviceName": "/dev/xvda", "Ebs": {"VolumeSize": _BLANK_VOLUME_GIB}}]
+
+
+def run_instances(call: Call) -> Original:
+    known: Original | None = call.replay()
+    if known is not None:
+        return known
+    parameters = dict(call.params)
+    image = launchable(call, _image_id(call))
+    requested = parameters.get("BlockDeviceMappings") or _template_data(call).get("BlockDeviceMappings") or ()
+    disks = disks_of(call, image, requested)
+    call.confirm()
+    _set(call.params, ImageId=image.id, BlockDeviceMappings=_PLACEHOLDER)
+    answer = call.shell.original()
+    _set(call.params, **{"BlockDeviceMappings": None, **parameters})
+    for instance in answer.result.result.instances:
+        settle_instance(call, instance, image, disks)
+    _remember_launch(call, image)
+    call.remember(answer)
+    return answer
+
+
+def _set(params: Mapping[str, Any], **values: Any) -> None:
+    """moto reads its parameters from the same mapping."""
+    assert isinstance(params, dict)
+    for name, value in values.items():
+        if value is None:
+            params.pop(name, None)
+        else:
+            params[name] = value
+
+
+def _template_data(call: Call) -> Mapping[str, Any]:
+    wanted = call.params.get("LaunchTemplate") or {}
+    if not wanted:
+        return {}
+    template = call.shell.template(wanted.get("LaunchTemplateId"), wanted.get("LaunchTemplateName"))
+    data: Mapping[str, Any] = template.get_version(wanted.get("Version") or "$Default").data
+    return data
+
+
+def _image_id(call: Call) -> str:
+    reference = call.text("ImageId") or str(_template_data(call).get("ImageId") or "")
+    if not reference:
+        raise errors.missing_parameter("ImageId")
+    return _parameter_value(call, reference) if reference.startswith(_SSM_PREFIX) else reference
+
+
+def _parameter_value(call: Call, reference: str) -> str:
+    from moto.ssm.models import ssm_backends
+
+    parameter = ssm_backends[call.account][call.region].get_parameter(reference.removeprefix(_SSM_PREFIX))
+    if parameter is None:
+        raise errors.invalid_value(f"The parameter {reference.removeprefix(_SSM_PREFIX)} does not exist")
+    return str(parameter.value)
+
+
+def launchable(call: Call, image_id: str) -> Image:
+    """The image by id, if the caller can launch it now. One that it is not entitled to does not exist for it."""
+    image = registered_image(call, image_id)
+    if image.state is not State.AVAILABLE:
+        raise errors.image_unavailable(image.id, image.state.value)
+    return image
+
+
+def _snapshots_of(call: Call, image: Image) -> list[Snapshot]:
+    held = call.store.snapshots[call.region]
+    return [held[snapshot_id] for snapshot_id in image.snapshot_ids if snapshot_id in held]
+
+
+def disks_of(call: Call, image: Image, requested: Any) -> list[dict[str, Any]]:
+    """The image's disks with what the caller asks to be different, and the caller's own."""
+    disks = {mapping.device_name: _disk_of_image(call, image, mapping) for mapping in image.mappings if mapping.virtual_name is None}
+    for each in requested:
+        device = str(each.get("DeviceName"))
+        if each.get("NoDevice") is not None:
+            disks.pop(device, None)
+        elif each.get("Ebs"):
+            disks[device] = _disk(call, device, {**disks.get(device, {}), **_asked(call, each["Ebs"])})
+    return list(disks.values())
+
+
+def _disk_of_image(call: Call, image: Image, mapping: Any) -> dict[str, Any]:
+    snapshot = call.store.snapshots[image.region].get(mapping.snapshot_id or "")
+    return _disk(
+        call,
+        mapping.device_name,
+        {
+            "size": mapping.volume_size, "volume_type": mapping.volume_type, "encrypted": mapping.encrypted,
+            "snapshot_id": mapping.snapshot_id, "delete_on_termination": mapping.delete_on_termination,
+            "iops": mapping.iops, "throughput": mapping.throughput,
+            "kms_key": snapshot.kms_key if snapshot else None,
+        },
+    )  # fmt: skip
+
+
+def _asked(call: Call, ebs: Mapping[str, Any]) -> dict[str, Any]:
+    names = {
+        "VolumeSize": "size", "VolumeType": "volume_type", "SnapshotId": "snapshot_id", "DeleteOnTermination": "delete_on_termination",
+        "Encrypted": "encrypted", "KmsKeyId": "kms_key", "Iops": "iops", "Throughput": "throughput",
+    }  # fmt: skip
+    asked = {names[name]: value for name, value in ebs.items() if name in names and value is not None}
+    if "snapshot_id" in asked:
+        snapshot = completed_snapshot(call, str(asked["snapshot_id"]))
+        asked = {"size": snapshot.volume_size, "encrypted": snapshot.encrypted, "kms_key": snapshot.kms_key, **asked}
+    return asked
+
+
+def _disk(call: Call, device: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    encrypted = bool(values.get("encrypted")) or call.settings.encrypt_by_default
+    return {
+        "device_name": device,
+        "size": int(values.get("size") or _BLANK_VOLUME_GIB),
+        "volume_type": values.get("volume_type") or "gp3",
+        "encrypted": encrypted,
+        "kms_key": (values.get("kms_key") or encryption.default_key(call)) if encrypted else None,
+        "snapshot_id": values.get("snapshot_id"),
+        "delete_on_termination": bool(values.get("delete_on_termination", True)),
+        "iops": values.get("iops"),
+        "throughput": values.get("throughput"),
+    }
+
+
+def settle_instance(call: Call, instance: Any, image: Image, disks: list[dict[str, Any]]) -> None:
+    """Gives moto's fresh instance what its image has, and lets it die where a key of the image's disks cannot be used."""
+    instance.architecture, instance.virtualization_type = image.architecture, image.virtualization
+    instance.platform, instance.root_device_name = image.platform, image.root_device_name or "/dev/xvda"
+    instance.root_device_type = image.root_device_type
+    if image.imds == "v2.0":
+        instance.metadata_options.http_tokens, instance.metadata_options.http_put_response_hop_limit = "required", 2
+    call.shell.replace_disks(instance, disks)
+    unusable = [each for each in _snapshots_of(call, image) if not encryption.accessible(call.account, call.region, each.kms_key)]
+    if unusable:
+        instance.terminate()
+        instance.state_reason.code = "Client.InternalError"
+        instance.state_reason.message = "Client.InternalError: Client error on launch"
+
+
+def _remember_launch(call: Call, image: Image) -> None:
+    """LastLaunchedTime tells of a launch a day late."""
+    launched_at = call.now
+
+    def show(now: float) -> None:  # noqa: ARG001
+        image.last_launched_at = max(launched_at, image.last_launched_at or 0.0)
+
+    call.store.at(call.now + call.lab.settings.launched_seconds, show)
+
+
+def create_volume(call: Call) -> Original:
+    """A volume from one of our snapshots takes its size and encryption; moto never sees the snapshot."""
+    snapshot_id = call.text("SnapshotId")
+    if snapshot_id is None:
+        return call.shell.original()
+    snapshot = completed_snapshot(call, snapshot_id)
+    call.confirm()
+    _set(call.params, SnapshotId=None, Size=call.number("Size") or snapshot.volume_size)
+    if snapshot.encrypted:
+        _set(call.params, Encrypted=True, KmsKeyId=call.text("KmsKeyId") or snapshot.kms_key)
+    answer = call.shell.original()
+    answer.result.result.snapshot_id = snapshot.id
+    return answer

@@ -1,0 +1,169 @@
+"""The part of moto's EC2 that the image core leans on: instances, volumes, launch templates, and the tags of those.
+
+Nothing else in the image core touches moto's models.
+What is read comes back as our own values; what is written is one small call each.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Original:
+    """An answer of moto's own, still to be serialised by moto."""
+
+    result: Any
+
+
+@dataclass(frozen=True)
+class Volume:
+    id: str
+    size: int  # GiB
+    volume_type: str
+    encrypted: bool
+    kms_key: str | None
+    iops: int | None
+    throughput: int | None
+
+
+@dataclass(frozen=True)
+class Disk:
+    """A volume as it hangs on an instance."""
+
+    device_name: str
+    delete_on_termination: bool
+    volume: Volume
+
+
+@dataclass(frozen=True)
+class Instance:
+    id: str
+    image_id: str
+    state: str
+    root_device_name: str
+    architecture: str
+    disks: tuple[Disk, ...]
+
+
+@dataclass(frozen=True)
+class TemplateVersion:
+    template_id: str
+    template_name: str
+    number: int
+    description: str | None
+    data: Mapping[str, Any]
+    create_time: datetime
+    default: bool
+    latest: bool
+
+
+class Shell:
+    """moto's EC2 as one account sees it in one region."""
+
+    def __init__(self, account: str, region: str, run_original: Callable[[], Any] | None = None) -> None:
+        self.account = account
+        self.region = region
+        self._run_original = run_original
+
+    @property
+    def backend(self) -> Any:
+        from moto.ec2.models import ec2_backends
+
+        return ec2_backends[self.account][self.region]
+
+    def original(self) -> Original:
+        """What moto itself does with the present call."""
+        if self._run_original is None:
+            raise RuntimeError("there is no present call: this shell was made for seeding")
+        return Original(self._run_original())
+
+    # Instances and volumes
+
+    def instance(self, instance_id: str) -> Instance | None:
+        found = self.raw_instance(instance_id)
+        return None if found is None else self._instance(found)
+
+    def raw_instance(self, instance_id: str) -> Any:
+        return next((each for each in self.backend.all_instances() if each.id == instance_id), None)
+
+    def _instance(self, instance: Any) -> Instance:
+        disks = tuple(
+            Disk(device_name, bool(device.delete_on_termination), self.volume(device.volume_id))
+            for device_name, device in instance.get_block_device_mapping
+        )
+        return Instance(instance.id, instance.image_id, instance.state, instance.root_device_name, instance.architecture, disks)
+
+    def volume(self, volume_id: str) -> Volume:
+        """Raises moto's InvalidVolume.NotFound."""
+        found = self.backend.get_volume(volume_id)
+        return Volume(
+            id=found.id,
+            size=int(found.size),
+            volume_type=found.volume_type,
+            encrypted=bool(found.encrypted),
+            kms_key=found.kms_key_id,
+            iops=None if found.iops is None else int(found.iops),
+            throughput=None if found.throughput is None else int(found.throughput),
+        )
+
+    def replace_disks(self, instance: Any, disks: Iterable[Mapping[str, Any]]) -> None:
+        """Gives a fresh instance exactly these disks, each as `launches.disks_of` describes it."""
+        for device_name, device in instance.get_block_device_mapping:
+            self.backend.detach_volume(device.volume_id, instance.id, device_name)
+            self.backend.delete_volume(device.volume_id)
+        for disk in disks:
+            instance.add_block_device(
+                size=disk["size"],
+                device_path=disk["device_name"],
+                snapshot_id=None,  # moto would look for it among its own
+                encrypted=disk["encrypted"],
+                delete_on_termination=disk["delete_on_termination"],
+                kms_key_id=disk["kms_key"],
+                volume_type=None,
+            )
+            volume = self.backend.get_volume(instance.block_device_mapping[disk["device_name"]].volume_id)
+            volume.snapshot_id, volume.volume_type = disk["snapshot_id"], disk["volume_type"]
+            volume.iops, volume.throughput = disk.get("iops"), disk.get("throughput")
+
+    # Tags of what is moto's
+
+    def check_exist(self, resource_ids: list[str]) -> None:
+        """Raises moto's NotFound of the resource's kind."""
+        if resource_ids:
+            self.backend.do_resources_exist(resource_ids)
+
+    def tags_of(self, resource_id: str) -> dict[str, str]:
+        return dict(self.backend.tags.get(resource_id, {}))
+
+    def set_tags(self, resource_id: str, tags: Mapping[str, str]) -> None:
+        self.backend.tags[resource_id] = dict(tags)
+
+    def all_tags(self) -> Iterable[tuple[str, str, str, str]]:
+        """(resource id, resource type, key, value) of every tag that moto keeps."""
+        return [(row["resource_id"], row["resource_type"], row["key"], row["value"]) for row in self.backend.describe_tags(filters=None)]
+
+    # Launch templates
+
+    def templates(self) -> list[Any]:
+        return list(self.backend.launch_templates.values())
+
+    def template(self, template_id: str | None, name: str | None) -> Any:
+        """moto's template. Raises moto's NotFound."""
+        return self.backend.get_launch_template(template_id) if template_id else self.backend.get_launch_template_by_name(name)
+
+    def versions(self, template: Any) -> list[TemplateVersion]:
+        return [
+            TemplateVersion(
+                template_id=template.id,
+                template_name=template.name,
+                number=version.number,
+                description=version.description,
+                data={key: value for key, value in version.data.items() if value is not None},
+                create_time=version.create_time,
+                default=template.is_default(version),
+                latest=version.number == template.latest_version_number,
+            )
+            for version in template.versions
+        ]
