@@ -40,6 +40,14 @@ class Refusal:
     status: int = 400
 
 
+class RefusedError(Exception):
+    """Raised by a service to answer with a refusal, in whatever protocol it speaks."""
+
+    def __init__(self, code: str, message: str, status: int = 400) -> None:
+        super().__init__(f"{code}: {message}")
+        self.refusal = Refusal(code, message, status)
+
+
 def refuse(call: Call, refusal: Refusal) -> Answer:
     """The refusal in the protocol of the call's service."""
     request_id = str(uuid.uuid4())

@@ -88,6 +88,10 @@ def _number(text: str) -> float:
     return float(text) if text.isdigit() else 1.0
 
 
+# A second of epoch time is known to a quarter of a microsecond, so a full token may come out as a little less.
+TOLERANCE = 0.001
+
+
 class Buckets:
     """All buckets of all accounts. Safe to use from several threads."""
 
@@ -103,7 +107,7 @@ class Buckets:
         now = self._lab.clock.now()
         with self._lock:
             levels = {self._key(call, charge): self._level(call, charge, now) - charge.tokens for charge in charges(call)}
-            if any(level < 0 for level in levels.values()):
+            if any(level < -TOLERANCE for level in levels.values()):
                 return False
             self._levels.update({key: (level, now) for key, level in levels.items()})
             return True
@@ -120,5 +124,4 @@ class Buckets:
         override = self._lab.settings.buckets.get(charge.bucket)
         rate = Rate(*override) if override else charge.rate
         tokens, then = self._levels.get(self._key(call, charge), (rate.capacity, now))
-        # Rounded, because 0.1 s times ten tokens is not always one token in binary.
-        return min(rate.capacity, round(tokens + (now - then) * rate.refill_per_second, 6))
+        return min(rate.capacity, tokens + (now - then) * rate.refill_per_second)

@@ -25,7 +25,7 @@ _READS = ("Describe", "Get", "List", "Head", "Search", "Lookup", "BatchGet", "GE
 class Call:
     service: str  # the signing name: ec2, ssm, kms, sts, autoscaling, …
     operation: str  # CopyImage; for REST services without a known operation, "GET /path"
-    account: str
+    account: str  # empty for session credentials that nobody issued
     region: str
     access_key: str
     protocol: Protocol
@@ -132,11 +132,17 @@ def _account(access_key: str, default_account: str) -> str:
         return named
     if not access_key.startswith("ASIA"):
         return default_account
-    if access_key not in _assumed:
-        from moto.iam.models import get_account_id_from
+    if access_key not in _assumed and (issued_for := _issued_for(access_key)):
+        _assumed[access_key] = issued_for
+    return _assumed.get(access_key, "")
 
-        _assumed[access_key] = get_account_id_from(access_key)
-    return _assumed[access_key]
+
+def _issued_for(access_key: str) -> str:
+    """The account moto issued session credentials for; empty where it did not issue them."""
+    from moto.iam.models import iam_backends
+
+    backends = [(account, backend) for account, partitions in list(iam_backends.items()) for backend in list(partitions.values())]
+    return next((account for account, backend in backends if access_key in backend.access_keys), "")
 
 
 def arguments_of(call: Call) -> dict[str, Any]:

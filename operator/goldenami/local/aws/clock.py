@@ -17,7 +17,9 @@ class Clock:
     Safe to use from several threads.
     """
 
-    def __init__(self, *, scale: float = 1.0, start_epoch_seconds: float | None = None, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, *, scale: float = 1.0, start_epoch_seconds: float | None = None, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._scale = scale

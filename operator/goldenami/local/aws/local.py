@@ -177,10 +177,10 @@ def _announced_url(process: "subprocess.Popen[str]") -> str:
     assert process.stdout is not None
     ready, _, _ = select.select([process.stdout], [], [], START_SECONDS)
     line = process.stdout.readline() if ready else ""
+    if not ready:
+        raise StartError(f"the local AWS did not answer within {START_SECONDS:.0f} s")
     if not line:
-        raise StartError(
-            f"the local AWS did not start within {START_SECONDS:.0f} s (exit status {process.poll()}); its standard error says why"
-        )
+        raise StartError(f"the local AWS ended at its start with status {process.wait(STOP_SECONDS)}; its standard error says why")
     return str(json.loads(line)["url"])
 
 

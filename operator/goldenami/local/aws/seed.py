@@ -25,7 +25,7 @@ UNIT = "consumers"
 def sow(
     lab: Lab, endpoint_url: str, *, accounts: Sequence[str] = ACCOUNTS, region: str = REGION, key_regions: Sequence[str] = KEY_REGIONS
 ) -> dict[str, Any]:
-    """Returns, per account, its image, instance and key ARNs by region, and the ARNs of the organization and unit the last account is in."""
+    """Returns, per account, its image, instance and key ARNs by region, and the organization and unit that the last account is in."""
     seconds, lab.settings.image_seconds = lab.settings.image_seconds, 0.0  # what is there at the start took no time
     try:
         sown: dict[str, Any] = {account: _account(endpoint_url, account, region, key_regions) for account in accounts}

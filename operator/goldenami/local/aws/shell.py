@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from goldenami.local.aws import answers, services
-from goldenami.local.aws.answers import Answer, DroppedConnectionError, Headers, Refusal, refuse
+from goldenami.local.aws.answers import Answer, DroppedConnectionError, Headers, Refusal, RefusedError, refuse
 from goldenami.local.aws.audit import Audit, Outcome, Record
 from goldenami.local.aws.buckets import Buckets
 from goldenami.local.aws.calls import Call, Environ, identify
@@ -120,6 +120,8 @@ class Shell:
             with self._one_at_a_time:
                 services.settle()
                 answer = _collect(self._moto, environ)
+        except RefusedError as error:
+            return refuse(call, error.refusal)
         except services.UNKNOWN_OPERATION:
             return refuse(call, answers.unknown_operation(call))
         except Exception as error:

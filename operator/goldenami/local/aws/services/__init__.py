@@ -24,7 +24,7 @@ UNKNOWN_OPERATION = (NotImplementedError, OperationNotFoundError)
 @cache
 def application() -> Callable[[Environ, Any], Any]:
     """moto as one WSGI application, with our services in place. Its state belongs to the process, so there is one per process."""
-    getattr(ec2, "install", lambda: None)()
+    ec2.install()
     regions.install()  # on top of whatever answers EC2
     kms.install()
     parameters.install()

@@ -9,11 +9,11 @@ import json
 import re
 from typing import Any
 
-from moto.core.exceptions import JsonRESTError
 from moto.kms import urls
 from moto.kms.responses import KmsResponse
 
 from goldenami.local.aws import lab
+from goldenami.local.aws.answers import RefusedError
 from goldenami.local.aws.kms import backend_of, is_aws_managed, key_info
 
 _KEY_ID = re.compile(r"(mrk-[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})")
@@ -26,23 +26,20 @@ def install() -> None:
     urls.url_paths["{0}/$"] = KeyManagementService.dispatch
 
 
-def refused(code: str, message: str) -> Exception:
-    error: Exception = JsonRESTError(code, message)
-    return error
-
-
 class KeyManagementService(KmsResponse):
     def describe_key(self) -> str:
         key = self._key(aliases=True)
         if key.account_id != self.current_account and not _open_to(key, self.current_account):
-            raise refused("AccessDeniedException", f"The ciphertext or key {key.arn} is not accessible to account {self.current_account}.")
+            raise RefusedError(
+                "AccessDeniedException", f"The ciphertext or key {key.arn} is not accessible to account {self.current_account}."
+            )
         key.key_manager = "AWS" if is_aws_managed(key) else "CUSTOMER"
         return json.dumps(key.to_dict())
 
     def create_grant(self) -> str:
         key = self._enabled_key()
         if is_aws_managed(key):
-            raise refused("AccessDeniedException", f"{key.arn} is an AWS managed key: its grants are AWS's to make.")
+            raise RefusedError("AccessDeniedException", f"{key.arn} is an AWS managed key: its grants are AWS's to make.")
         wanted = self._grant_wanted()
         name = self._get_param("Name")
         same = next((grant for grant in key.grants.values() if name and grant.name == name and _terms(grant) == wanted), None)
@@ -57,7 +54,7 @@ class KeyManagementService(KmsResponse):
         key = self._key(aliases=False)
         limit = int(self._get_param("Limit") or PAGE)
         if not 1 <= limit <= MAX_PAGE:
-            raise refused("ValidationException", f"Value {limit} at 'limit' must be between 1 and {MAX_PAGE}")
+            raise RefusedError("ValidationException", f"Value {limit} at 'limit' must be between 1 and {MAX_PAGE}")
         start = _offset(self._get_param("Marker"))
         grant_id, grantee = self._get_param("GrantId"), self._get_param("GranteePrincipal")
         grants = [each for each in key.grants.values() if grant_id in (None, each.id) and grantee in (None, each.grantee_principal)]
@@ -71,7 +68,7 @@ class KeyManagementService(KmsResponse):
         key = self._key(aliases=False)
         grant_id = str(self._get_param("GrantId"))
         if key.grants.pop(grant_id, None) is None:
-            raise refused("NotFoundException", f"Grant ID {grant_id} not found")
+            raise RefusedError("NotFoundException", f"Grant ID {grant_id} not found")
         return "{}"
 
     def enable_key(self) -> str:
@@ -94,10 +91,10 @@ class KeyManagementService(KmsResponse):
         """moto's key of the call. Raises NotFoundException; grants and states want a key id or ARN, so an alias is not found there."""
         reference = str(self._get_param("KeyId") or "")
         if not aliases and (reference.startswith("alias/") or ":alias/" in reference):
-            raise refused("NotFoundException", f"Invalid keyId {reference}")
+            raise RefusedError("NotFoundException", f"Invalid keyId {reference}")
         info = key_info(self.current_account, self.region, reference)
         if info is None or info.region != self.region:
-            raise refused("NotFoundException", self._not_found(reference))
+            raise RefusedError("NotFoundException", self._not_found(reference))
         return backend_of(info.account, info.region).keys[info.key_id]
 
     def _not_found(self, reference: str) -> str:
@@ -110,19 +107,19 @@ class KeyManagementService(KmsResponse):
     def _usable_key(self) -> Any:
         key = self._key(aliases=False)
         if key.key_state == "PendingDeletion":
-            raise refused("KMSInvalidStateException", f"{key.arn} is pending deletion.")
+            raise RefusedError("KMSInvalidStateException", f"{key.arn} is pending deletion.")
         return key
 
     def _enabled_key(self) -> Any:
         key = self._usable_key()
         if key.key_state == "Disabled":
-            raise refused("DisabledException", f"{key.arn} is disabled.")
+            raise RefusedError("DisabledException", f"{key.arn} is disabled.")
         return key
 
     def _grant_wanted(self) -> dict[str, Any]:
         grantee = str(self._get_param("GranteePrincipal") or "")
         if not _PRINCIPAL.fullmatch(grantee):
-            raise refused("InvalidArnException", f"ARN does not refer to a valid principal: {grantee}")
+            raise RefusedError("InvalidArnException", f"ARN does not refer to a valid principal: {grantee}")
         return {
             "grantee": grantee,
             "operations": self._get_param("Operations") or [],
@@ -158,4 +155,4 @@ def _offset(marker: str | None) -> int:
     try:
         return int(base64.urlsafe_b64decode(marker))
     except (binascii.Error, ValueError) as error:
-        raise refused("InvalidMarkerException", f"The marker {marker} is not valid.") from error
+        raise RefusedError("InvalidMarkerException", f"The marker {marker} is not valid.") from error

@@ -12,11 +12,12 @@ from typing import Any
 from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult
 from moto.ssm import urls
-from moto.ssm.exceptions import ParameterAlreadyExists, ValidationException
+from moto.ssm.exceptions import ParameterAlreadyExists
 from moto.ssm.models import ssm_backends
 from moto.ssm.responses import SimpleSystemManagerResponse
 
 from goldenami.local.aws import lab
+from goldenami.local.aws.answers import RefusedError
 from goldenami.local.aws.lab import Lab
 
 IMAGE = "aws:ec2:image"
@@ -73,6 +74,10 @@ def _stamp(parameter: Any) -> None:
     parameter.last_modified_date = lab.current().clock.utc()
 
 
+def refused(message: str) -> RefusedError:
+    return RefusedError("ValidationException", message)
+
+
 class ParameterStore(SimpleSystemManagerResponse):
     def put_parameter(self) -> ActionResult:
         name = str(self._get_param("Name"))
@@ -88,7 +93,7 @@ class ParameterStore(SimpleSystemManagerResponse):
     def _arguments(self, name: str, existing: Any) -> dict[str, Any]:
         data_type = self._get_param("DataType") or (existing.data_type if existing else "text")
         if existing and data_type != existing.data_type:
-            raise ValidationException(f"The data type of {name} is {existing.data_type} and cannot be changed to {data_type}.")
+            raise refused(f"The data type of {name} is {existing.data_type} and cannot be changed to {data_type}.")
         return {
             "name": name,
             "description": self._get_param("Description"),
@@ -120,11 +125,11 @@ class ParameterStore(SimpleSystemManagerResponse):
 
     def _refuse_at_once(self, arguments: dict[str, Any], versions: list[Any]) -> None:
         if not versions and not arguments["overwrite"] and not arguments["parameter_type"]:
-            raise ValidationException("A parameter type is required when you create a parameter.")
+            raise refused("A parameter type is required when you create a parameter.")
         if arguments["parameter_type"] not in {None, "String"}:
-            raise ValidationException(f"The data type {IMAGE} is supported for parameters of type String only.")
+            raise refused(f"The data type {IMAGE} is supported for parameters of type String only.")
         if arguments["overwrite"] and arguments["tags"]:
-            raise ValidationException(
+            raise refused(
                 "Invalid request: tags and overwrite can't be used together. To create a parameter with tags, please remove overwrite "
                 "flag. To update tags for an existing parameter, please use AddTagsToResource or RemoveTagsFromResource."
             )
@@ -136,7 +141,7 @@ class ParameterStore(SimpleSystemManagerResponse):
     def describe_parameters(self) -> ActionResult:
         filters, limit = self._get_param("ParameterFilters") or [], int(self._get_param("MaxResults") or PAGE)
         if not 1 <= limit <= MAX_PAGE:
-            raise ValidationException(
+            raise refused(
                 f"1 validation error detected: Value '{limit}' at 'maxResults' failed to satisfy constraint: "
                 f"Member must have value less than or equal to {MAX_PAGE}"
             )

@@ -12,9 +12,9 @@ from typing import Any
 import botocore.session
 from moto.core.responses import ActionResult
 from moto.ec2 import urls
-from moto.ec2.exceptions import EC2ClientError
 
 from goldenami.local.aws import lab
+from goldenami.local.aws.answers import RefusedError
 
 ENABLED_BY_DEFAULT = frozenset(
     {
@@ -40,10 +40,6 @@ ENABLED_BY_DEFAULT = frozenset(
 _FILTERS = {"region-name": "RegionName", "endpoint": "Endpoint", "opt-in-status": "OptInStatus"}
 
 
-class InvalidRegionsError(EC2ClientError):
-    """The codes and words of DescribeRegions."""
-
-
 def install() -> None:
     """Stacks DescribeRegions on whatever class answers EC2 by now."""
     below = _answering_class()
@@ -65,7 +61,7 @@ class Regions:
         names: Sequence[str] = self._get_param("RegionNames", [])
         regions = [_region(name) for name in all_regions()]
         if unknown := set(names) - {region["RegionName"] for region in regions}:
-            raise InvalidRegionsError("InvalidParameterValue", f"Invalid region names provided: {', '.join(sorted(unknown))}")
+            raise RefusedError("InvalidParameterValue", f"Invalid region names provided: {', '.join(sorted(unknown))}")
         everything = bool(self._get_param("AllRegions", False))
         listed = [region for region in regions if region["RegionName"] in names or (not names and (everything or _enabled(region)))]
         filters = self._get_param("Filters", [])
@@ -93,5 +89,5 @@ def _enabled(region: dict[str, str]) -> bool:
 def _passes(region: dict[str, str], wanted: Any) -> bool:
     name = str(wanted["Name"])
     if name not in _FILTERS:
-        raise InvalidRegionsError("InvalidParameterValue", f"The filter '{name}' is invalid")
+        raise RefusedError("InvalidParameterValue", f"The filter '{name}' is invalid")
     return any(fnmatchcase(region[_FILTERS[name]], str(value)) for value in wanted["Values"])

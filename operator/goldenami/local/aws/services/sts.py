@@ -1,23 +1,20 @@
 """AssumeRole with external ids, and caller identities that look like AWS's.
 
-Which roles there are and what external id each wants is a setting of the lab; everything else is moto's.
+Which roles there are and what external id each wants is a setting of the lab; everything else is moto's. Codes and words: STS API
+reference, AssumeRole and "Common errors".
 """
 
 import re
 
 from moto.core.responses import ActionResult
 from moto.sts import urls
-from moto.sts.exceptions import STSClientError
 from moto.sts.responses import TokenResponse
 
 from goldenami.local.aws import lab
+from goldenami.local.aws.answers import RefusedError
 
 _ROLE_ARN = re.compile(r"arn:aws[\w-]*:iam::\d{12}:role/[\w+=,.@/-]+")
 _SESSION_NAME = re.compile(r"[\w+=,.@-]{2,64}")
-
-
-class STSError(STSClientError):
-    """Codes and words as STS has them (STS API reference, AssumeRole and Common Errors)."""
 
 
 def install() -> None:
@@ -28,13 +25,15 @@ class SecurityTokenService(TokenResponse):
     def assume_role(self) -> ActionResult:
         role_arn = str(self._get_param("RoleArn") or "")
         if not _ROLE_ARN.fullmatch(role_arn):
-            raise STSError("ValidationError", f"{role_arn} is invalid")
+            raise RefusedError("ValidationError", f"{role_arn} is invalid")
         session_name = str(self._get_param("RoleSessionName") or "")
         if not _SESSION_NAME.fullmatch(session_name):
-            raise STSError("ValidationError", f"Value '{session_name}' at 'roleSessionName' must have 2 to 64 characters of [\\w+=,.@-]")
+            raise RefusedError(
+                "ValidationError", f"Value '{session_name}' at 'roleSessionName' must have 2 to 64 characters of [\\w+=,.@-]"
+            )
         if not self._may_assume(role_arn):
             message = f"User: {self._caller_arn()} is not authorized to perform: sts:AssumeRole on resource: {role_arn}"
-            raise STSError("AccessDenied", message)
+            raise RefusedError("AccessDenied", message, 403)
         return super().assume_role()
 
     def _may_assume(self, role_arn: str) -> bool:

@@ -1,0 +1,53 @@
+"""Fixtures of the local AWS, for every test that talks to AWS.
+
+`local_aws` is one subprocess for the whole session: tests share it, so each takes account ids of its own from `new_account`.
+`lab_aws` is empty, in this process, and its clock stands still until the test moves it.
+"""
+
+import itertools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from goldenami.local.aws import LocalAws
+
+CLOCK_SCALE = 60.0  # a copy of twenty seconds takes a third of one
+_numbers = itertools.count(300_000_000_001)
+
+NewAccount = Callable[[], str]
+
+
+@pytest.fixture(scope="session")
+def local_aws() -> Iterator[LocalAws]:
+    """A local AWS in a process of its own, with a clock that runs sixty times as fast."""
+    with LocalAws.start(clock_scale=CLOCK_SCALE) as aws:
+        yield aws
+
+
+@pytest.fixture
+def lab_aws() -> Iterator[LocalAws]:
+    """An empty local AWS in this process; time passes only by `lab_aws.lab.advance`."""
+    with LocalAws.start(in_process=True, clock_scale=0) as aws:
+        yield aws
+
+
+@pytest.fixture
+def new_account() -> NewAccount:
+    """Makes account ids that no other test of this session has."""
+    return lambda: str(next(_numbers))
+
+
+@pytest.fixture
+def account(new_account: NewAccount) -> str:
+    return new_account()
+
+
+def error_of(call: Callable[..., Any], **arguments: Any) -> tuple[str, int]:
+    """The error code and HTTP status a boto3 call is refused with; fails the test where it is not refused."""
+    try:
+        answer = call(**arguments)
+    except ClientError as error:
+        return str(error.response["Error"]["Code"]), int(error.response["ResponseMetadata"]["HTTPStatusCode"])
+    raise AssertionError(f"the call was not refused; it answered {answer}")
