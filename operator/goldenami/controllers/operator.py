@@ -13,7 +13,7 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -71,24 +71,24 @@ BuildReconcilers = Callable[[Engine], Mapping[str, Reconciler]]
 """Reconcilers by CamelCase kind; called once, in a thread of its own, when this process has become the active one."""
 
 
-def run(settings: Settings, build: BuildReconcilers, *, event_reasons: Iterable[str]) -> int:
+def run(settings: Settings, build: BuildReconcilers) -> int:
     """Be the operator until a signal ends it; the exit code. Call it in the main thread, as signals arrive there.
 
     Raises KubeForbidden when no cluster is configured. A lost Lease and a second signal end the process from within.
     """
     logs.configure(settings.log_format)
-    return asyncio.run(Operator(settings, build, event_reasons).serve())
+    return asyncio.run(Operator(settings, build).serve())
 
 
 class Operator:
     """One run of the process."""
 
-    def __init__(self, settings: Settings, build: BuildReconcilers, event_reasons: Iterable[str]) -> None:
+    def __init__(self, settings: Settings, build: BuildReconcilers) -> None:
         self._settings = settings
         self._build = build
         self._metrics = Metrics()
         self._kubernetes = Kubernetes(load_configuration(connections=settings.workers + 8), observer=self._metrics.requested)
-        self._events = Events(self._kubernetes, reasons=event_reasons, instance=settings.identity)
+        self._events = Events(self._kubernetes, instance=settings.identity)
         self._stopping = threading.Event()
         self._served = False
         self._beat_at = time.monotonic()

@@ -28,7 +28,7 @@ def _of_golden_image(key: Key, spec: Spec) -> Iterator[Key]:
 
 
 def _of_image_version(key: Key, spec: Spec) -> Iterator[Key]:
-    yield from _named(GOLDEN_IMAGE.kind, key.namespace, _dict(spec, "goldenImage"))
+    yield from _named(GOLDEN_IMAGE.kind, key.namespace, {"name": spec.get("goldenImage")})
     yield from _account(key, spec)
 
 

@@ -18,6 +18,9 @@ class ImageSource:
     def text(self, region: str) -> str:
         return f"image/{region}/{self.image_id}"
 
+    def details(self) -> str:
+        return " adopt=true" if self.adopt else ""
+
 
 @dataclass(frozen=True)
 class InstanceSource:
@@ -27,6 +30,9 @@ class InstanceSource:
 
     def text(self, region: str) -> str:
         return f"instance/{region}/{self.instance_id}"
+
+    def details(self) -> str:
+        return " reboot=true" if self.reboot else ""
 
 
 @dataclass(frozen=True)
@@ -45,8 +51,50 @@ class SnapshotSource:
     def text(self, region: str) -> str:
         return f"snapshot/{region}/{self.snapshot_id}"
 
+    def details(self) -> str:
+        given = {
+            "architecture": self.architecture,
+            "boot": self.boot_mode,
+            "root": self.root_device_name,
+            "ena": str(self.ena_support).lower(),
+            "imds": self.imds_support,
+            "tpm": self.tpm_support,
+            "volume": self.volume_type,
+        }
+        return "".join(f" {name}={value}" for name, value in given.items() if value)
+
 
 Source = ImageSource | InstanceSource | SnapshotSource
+
+
+def parse_source(tag: str) -> tuple[str, Source] | None:
+    """Home region and source from a version's source tag; None for a value that we did not write.
+
+    Extra volumes of an instance are not in it: they matter only while its image is made, and the tag is on that image.
+    """
+    text, *rest = tag.split(" ")
+    details = dict(part.split("=", 1) for part in rest if "=" in part)
+    kind, _, place = text.partition("/")
+    region, _, name = place.partition("/")
+    if not (region and name):
+        return None
+    match kind:
+        case "image":
+            return region, ImageSource(name, adopt=details.get("adopt") == "true")
+        case "instance":
+            return region, InstanceSource(name, reboot=details.get("reboot") == "true")
+        case "snapshot" if {"architecture", "boot", "root"} <= details.keys():
+            return region, SnapshotSource(
+                name,
+                architecture=details["architecture"],
+                boot_mode=details["boot"],
+                root_device_name=details["root"],
+                ena_support=details.get("ena") == "true",
+                imds_support=details.get("imds"),
+                tpm_support=details.get("tpm"),
+                volume_type=details.get("volume"),
+            )
+    return None
 
 
 @dataclass(frozen=True)
@@ -58,6 +106,8 @@ class Replica:
 @dataclass(frozen=True)
 class Sharing:
     principals: Principals = NOBODY
+    declared: bool = True
+    """False: the spec says nothing about sharing, so grants are left as they are."""
     snapshots: bool = True
     """createVolumePermission, and the use of the key, follow the accounts."""
     remove_foreign: bool = True
@@ -85,6 +135,11 @@ class Version:
     @property
     def source_text(self) -> str:
         return self.source.text(self.home_region)
+
+    @property
+    def source_tag(self) -> str:
+        """Enough to render the version again from AWS alone; within a tag value's 256 characters and their set."""
+        return self.source_text + self.source.details()
 
     @property
     def regions(self) -> frozenset[str]:

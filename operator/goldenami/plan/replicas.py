@@ -67,7 +67,7 @@ def _waiting_to_be_taken(view: RegionView, version: Version) -> bool:
     return any(image.state == "available" for image in released(view, version))
 
 
-# --- an image is there ---------------------------------------------------------------------------------------------------------------------
+# --- an image is there ---
 
 
 def _present(version: Version, replica: Replica, observed: Observed, alive: tuple[Image, ...]) -> Finding:
@@ -119,7 +119,7 @@ def _clear(view: RegionView, failed: Image) -> DeregisterImage:
     return DeregisterImage(view.place, failed.image_id, tuple(sorted(parts)), why=f"failed: {failed.state_reason or 'EC2 gave no reason'}")
 
 
-# --- no image is there ---------------------------------------------------------------------------------------------------------------------
+# --- no image is there ---
 
 
 def _absent(version: Version, replica: Replica, observed: Observed, source: Finding) -> Finding:
@@ -262,7 +262,7 @@ def _where(version: Version, observed: Observed, origin: Image) -> str:
     return version.home_region
 
 
-# --- before the first byte is copied -------------------------------------------------------------------------------------------------------
+# --- before the first byte is copied ---
 
 
 def _preflight(version: Version, replica: Replica, observed: Observed, source: Finding) -> Finding | None:

@@ -44,6 +44,8 @@ def look(version: Version, observed: Observed, replicas: tuple[Finding, ...]) ->
 
 def _region(version: Version, observed: Observed, replica: Finding) -> Shared:
     region, image = replica.region, replica.image
+    if not version.sharing.declared:
+        return _undeclared(region, image)
     if image is None or image.state != "available" or identity.owner_of(image.tags) != version.owner:
         return Shared(Finding(region, Reason.SHARING_PENDING, f"{region} is shared when its image is available"))
     if len(version.grantees) > SHARE_QUOTA:
@@ -57,6 +59,14 @@ def _region(version: Version, observed: Observed, replica: Finding) -> Shared:
             )
         )
     return _available(version, observed, region, image)
+
+
+def _undeclared(region: str, image: Image | None) -> Shared:
+    """Nothing is granted, and nothing taken away; but an image that everybody may launch is never passed over in silence."""
+    if image is not None and image.public:
+        told = Finding(region, Reason.NOTHING_DECLARED, f"{image.image_id} in {region} is public, and spec.sharing says nothing about it", image)
+        return Shared(told, foreign=Principals(public=True))
+    return Shared(Finding(region, Reason.NOTHING_DECLARED, "spec.sharing is absent: grants are left as they are", image))
 
 
 def _available(version: Version, observed: Observed, region: str, image: Image) -> Shared:

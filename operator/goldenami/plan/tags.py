@@ -15,7 +15,7 @@ def wanted_tags(version: Version, *, role: str, attempt: int = 1) -> dict[str, s
     return {
         NAME: version.name,
         **version.tags,
-        **identity.identity_tags(version.owner, version.version, version.source_text, role=role, attempt=attempt),
+        **identity.identity_tags(version.owner, version.version, version.source_tag, role=role, attempt=attempt),
     }
 
 

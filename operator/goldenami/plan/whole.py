@@ -11,7 +11,6 @@ from goldenami.plan.observed import Finding, Need, Observed
 from goldenami.plan.sharing import Shared
 from goldenami.plan.values import Problem
 
-
 Failures = Sequence[tuple[Action, Problem]]
 """Actions that were tried and did not work, and why."""
 

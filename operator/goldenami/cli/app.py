@@ -1,0 +1,148 @@
+"""The commands and their options. Each option is an environment variable, too; `--help` names it."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import goldenami
+from goldenami.api.duration import parse_duration
+
+app = typer.Typer(
+    name="goldenami",
+    help="Golden AMIs as Kubernetes objects: copied, shared, published and retired as declared.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+local = typer.Typer(help="AWS and a Kubernetes control plane on this machine.", no_args_is_help=True)
+app.add_typer(local, name="local")
+
+
+def main() -> None:
+    """The entry point of `goldenami` and `kubectl goldenami`."""
+    app()
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(goldenami.__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")] = False,
+) -> None:
+    """Golden AMIs as Kubernetes objects."""
+
+
+def _seconds(text: str) -> float:
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+@app.command("operator")
+def run_operator(
+    installation: Annotated[
+        str,
+        typer.Option(
+            envvar="GOLDENAMI_INSTALLATION",
+            help="Name of this installation: first part of the owner tag on everything in AWS. The same name in a new cluster finds its images again.",
+        ),
+    ] = "default",
+    namespace: Annotated[
+        list[str] | None,
+        typer.Option(envvar="GOLDENAMI_NAMESPACE", help="Serve only this namespace; may be given several times. Absent: all namespaces."),
+    ] = None,
+    interval: Annotated[
+        str, typer.Option(envvar="GOLDENAMI_INTERVAL", help="How often AWS is compared with objects that name no interval themselves.")
+    ] = "10m",
+    workers: Annotated[int, typer.Option(envvar="GOLDENAMI_WORKERS", min=1, max=256, help="Objects worked on at once.")] = 16,
+    metrics_port: Annotated[
+        int,
+        typer.Option(
+            envvar="GOLDENAMI_METRICS_PORT", min=-1, max=65535, help="/metrics, /healthz and /readyz; 0 picks a free port, -1 serves none."
+        ),
+    ] = 8080,
+    log_format: Annotated[str, typer.Option(envvar="GOLDENAMI_LOG_FORMAT", help="json or text.")] = "json",
+) -> None:
+    """Run the operator until SIGTERM or Ctrl-C.
+
+    Kubernetes is found by KUBECONFIG, or in the cluster the process runs in. AWS is found by the AWS SDK's own settings: environment variables,
+    profiles, container and instance roles, AWS_ENDPOINT_URL.
+    """
+    from goldenami.controllers.operator import run
+    from goldenami.controllers.reconcilers import build
+    from goldenami.controllers.settings import Settings
+
+    if "/" in installation or not installation.strip():
+        raise typer.BadParameter("a name without slashes is needed: it is one part of a tag", param_hint="--installation")
+    if log_format not in ("json", "text"):
+        raise typer.BadParameter("json or text", param_hint="--log-format")
+    settings = Settings(
+        installation=installation,
+        namespaces=tuple(name for given in namespace or () for name in given.split(",") if name),
+        interval_seconds=_seconds(interval),
+        workers=workers,
+        metrics_port=metrics_port,
+        log_format="text" if log_format == "text" else "json",
+    )
+    raise typer.Exit(run(settings, build))
+
+
+@app.command()
+def crds(
+    output: Annotated[Path, typer.Option(help="Folder of the CRDs.")] = Path("crds"),
+    check: Annotated[bool, typer.Option("--check", help="Change nothing; exit 1 if the folder is not what would be written.")] = False,
+) -> None:
+    """Write the CustomResourceDefinitions, generated from the API's models."""
+    from goldenami.api import crds as generator
+
+    if check:
+        differences = generator.check(output)
+        for line in differences:
+            typer.echo(line, err=True)
+        if differences:
+            typer.echo("the CRDs are not what the models say: run `make crds`", err=True)
+            raise typer.Exit(1)
+        return
+    for path in generator.write(output):
+        typer.echo(path)
+
+
+@app.command()
+def demo() -> None:
+    """See it work: a real operator on a real Kubernetes API server, against a faithful local AWS."""
+    from goldenami.cli.demo import run
+
+    raise typer.Exit(run())
+
+
+@local.command("aws")
+def local_aws(
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 picks a free one.")] = 0,
+    clock: Annotated[float, typer.Option(help="Seconds that pass in it for each real second; 0 stands still until it is advanced.")] = 1.0,
+    seed: Annotated[bool, typer.Option(help="Make the source image and instance that examples/ name.")] = False,
+    audit_file: Annotated[Path | None, typer.Option(help="Write every call to this file, a JSON object a line.")] = None,
+) -> None:
+    """Run the local AWS alone, for anybody's boto3, aws CLI or Terraform, until Ctrl-C."""
+    from goldenami.local.aws.local import serve
+
+    serve(port=port, clock_scale=clock, audit_file=audit_file, seed=seed)
+
+
+@local.command("kubernetes")
+def local_kubernetes() -> None:
+    """Run a Kubernetes control plane (API server, etcd, controllers, no nodes) until Ctrl-C."""
+    from goldenami.local.kubernetes.errors import ControlPlaneError
+    from goldenami.local.kubernetes.serve import serve
+
+    try:
+        serve()
+    except ControlPlaneError as error:
+        typer.echo(f"goldenami: {error}", err=True)
+        sys.exit(1)

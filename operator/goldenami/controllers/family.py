@@ -1,0 +1,208 @@
+"""The family of a GoldenImage: which ImageVersions shall be, each rendered complete. Pure.
+
+The declared version always is one. The others are those that exist as objects already, and those that AWS still holds images of: a version
+declared once is remembered by its tags, so a new cluster renders it again.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from goldenami.api import source as api
+from goldenami.api.golden_image import GoldenImage, Sharing
+from goldenami.api.image_version import Grants, ImageVersion, ImageVersionSpec
+from goldenami.api.kinds import API_VERSION, GROUP, IMAGE_VERSION
+from goldenami.api.reasons import Reason
+from goldenami.api.share_list import ShareList, ShareListSpec
+from goldenami.api.sharing import Replica
+from goldenami.kube.client import Body
+from goldenami.plan import identity
+from goldenami.plan.desired import ImageSource, InstanceSource, SnapshotSource, Source, parse_source
+from goldenami.plan.identity import Owner
+from goldenami.plan.values import Problem, RegionView
+
+FAMILY_LABEL = f"{GROUP}/golden-image"
+_GONE = frozenset({"failed", "error", "invalid", "lost", "deregistered"})
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """A version that AWS holds images of."""
+
+    version: str
+    name: str
+    home_region: str
+    source: Source
+    regions: frozenset[str]
+    """Where its replicas are; an image kept only as the source does not count."""
+
+
+def remembered(owner: Owner, views: Iterable[RegionView]) -> dict[str, Remembered]:
+    """The versions of this owner that are found in these places, by version."""
+    found: dict[str, Remembered] = {}
+    for view in views:
+        for image in view.images:
+            origin = parse_source(image.tags.get(identity.SOURCE, ""))
+            version = image.tags.get(identity.VERSION, "")
+            if identity.owner_of(image.tags) != owner or origin is None or not version or image.state in _GONE:
+                continue
+            before = found.get(version)
+            regions = (before.regions if before else frozenset()) | {view.place.region}
+            found[version] = Remembered(version, image.name, *origin, regions)
+    return found
+
+
+def merged_sharing(image: GoldenImage, lists: Sequence[ShareList]) -> Grants | None:
+    """The principals of the spec and of its ShareLists together; None where the spec says nothing about sharing."""
+    declared = image.spec.sharing
+    if declared is None:
+        return None
+    parts: list[Sharing | ShareListSpec] = [declared, *(share_list.spec for share_list in lists)]
+    return Grants(
+        accounts=tuple(sorted({account for part in parts for account in part.accounts})),
+        organization_arns=tuple(sorted({arn for part in parts for arn in part.organization_arns})),
+        organizational_unit_arns=tuple(sorted({arn for part in parts for arn in part.organizational_unit_arns})),
+        public=declared.public,
+        snapshots=declared.snapshots,
+        foreign_grants=declared.foreign_grants,
+    )
+
+
+def render(
+    image: GoldenImage, sharing: Grants | None, children: Mapping[str, ImageVersion], known: Mapping[str, Remembered]
+) -> dict[str, ImageVersionSpec]:
+    """The spec of every ImageVersion that shall be, by version."""
+    spec = image.spec
+    specs = {spec.version: _declared(image, sharing, children.get(spec.version))}
+    for version, child in children.items():
+        if version != spec.version and not child.deleting:
+            held = tuple(replica for replica in spec.replicas if replica.region in {old.region for old in child.spec.replicas})
+            specs[version] = _with_policy(image, sharing, child.spec, held)
+    for version, memory in known.items():
+        if version not in specs and version not in children:
+            held = tuple(replica for replica in spec.replicas if replica.region in memory.regions)
+            if held:
+                specs[version] = _restored(image, sharing, memory, held)
+    return specs
+
+
+def _declared(image: GoldenImage, sharing: Grants | None, child: ImageVersion | None) -> ImageVersionSpec:
+    spec = image.spec
+    name = child.spec.name if child else ec2_name(image, spec.version)
+    fresh = ImageVersionSpec(
+        golden_image=image.name,
+        version=spec.version,
+        source=spec.source,
+        region=spec.region,
+        account_ref=spec.account_ref,
+        name=name,
+        replicas=spec.replicas,
+    )
+    return _with_policy(image, sharing, fresh, spec.replicas)
+
+
+def _restored(image: GoldenImage, sharing: Grants | None, memory: Remembered, held: tuple[Replica, ...]) -> ImageVersionSpec:
+    fresh = ImageVersionSpec(
+        golden_image=image.name,
+        version=memory.version,
+        source=_declared_source(memory.source),
+        region=memory.home_region,
+        account_ref=image.spec.account_ref,
+        name=memory.name,
+        replicas=held,
+    )
+    return _with_policy(image, sharing, fresh, held)
+
+
+def _with_policy(image: GoldenImage, sharing: Grants | None, spec: ImageVersionSpec, replicas: tuple[Replica, ...]) -> ImageVersionSpec:
+    """What every version of the family has in common, and follows the GoldenImage in.
+
+    A version that lost its last region keeps its old ones: leaving images where they are harms nobody.
+    """
+    return spec.model_copy(
+        update={
+            "replicas": replicas or spec.replicas,
+            "description": image.spec.description,
+            "tags": image.spec.tags,
+            "sharing": sharing,
+            "deletion_policy": image.spec.deletion_policy,
+            "management_policy": image.spec.management_policy,
+            "suspend": image.spec.suspend,
+            "interval": image.spec.interval,
+        }
+    )
+
+
+def conflict(image: GoldenImage, children: Mapping[str, ImageVersion], known: Mapping[str, Remembered]) -> Problem | None:
+    """A version says once and for all what it is made from."""
+    spec = image.spec
+    child, memory = children.get(spec.version), known.get(spec.version)
+    if child is not None and (child.spec.source != spec.source or child.spec.region != spec.region):
+        before = f"{child.spec.source.id} in {child.spec.region}"
+    elif memory is not None and (_id(memory.source), memory.home_region) != (spec.source.id, spec.region):
+        before = f"{_id(memory.source)} in {memory.home_region}"
+    else:
+        return None
+    return Problem(
+        Reason.VERSION_REUSED,
+        f"version {spec.version} was made from {before}, and spec.source says {spec.source.id} in {spec.region}; declare a new version",
+        stalled=True,
+    )
+
+
+def body(image: GoldenImage, spec: ImageVersionSpec) -> Body:
+    """The ImageVersion as it is applied."""
+    return {
+        "apiVersion": API_VERSION,
+        "kind": IMAGE_VERSION.kind,
+        "metadata": {
+            "name": identity.image_version_name(image.name, spec.version),
+            "namespace": image.namespace,
+            "labels": {FAMILY_LABEL: image.name},
+            "ownerReferences": [
+                {
+                    "apiVersion": API_VERSION,
+                    "kind": image.kind,
+                    "name": image.name,
+                    "uid": image.metadata.uid,
+                    "controller": True,
+                    "blockOwnerDeletion": True,
+                }
+            ],
+        },
+        "spec": spec.to_object(),
+    }
+
+
+def ec2_name(image: GoldenImage, version: str) -> str:
+    """The AMI name of a version: the template filled in. A `+` of the version becomes `_`, because EC2 names know no plus."""
+    filled = image.spec.name_template.replace("{image}", image.name).replace("{namespace}", image.namespace)
+    return filled.replace("{version}", version.replace("+", "_"))
+
+
+def _declared_source(source: Source) -> api.Source:
+    match source:
+        case ImageSource(image_id=image_id, adopt=adopt):
+            return api.Source(image=api.ImageSource(id=image_id, adopt=adopt))
+        case InstanceSource(instance_id=instance_id, reboot=reboot):
+            return api.Source(instance=api.InstanceSource(id=instance_id, reboot=reboot))
+        case SnapshotSource():
+            return api.Source(
+                snapshot=api.SnapshotSource.model_validate(
+                    {
+                        "id": source.snapshot_id,
+                        "architecture": source.architecture,
+                        "boot_mode": source.boot_mode,
+                        "root_device_name": source.root_device_name,
+                        "ena_support": source.ena_support,
+                        "imds_support": source.imds_support,
+                        "tpm_support": source.tpm_support,
+                        "volume_type": source.volume_type,
+                    }
+                )
+            )
+
+
+def _id(source: Source) -> str:
+    match source:
+        case ImageSource(image_id=source_id) | InstanceSource(instance_id=source_id) | SnapshotSource(snapshot_id=source_id):
+            return source_id

@@ -1,0 +1,171 @@
+"""Reads for one version exactly what its plan asks for: the shared listing always, everything else only as a need.
+
+Holds what was read for the length of one look; what lives longer (listings, permissions) lives in the inventory.
+"""
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+
+from goldenami.aws.errors import AwsError, FixTheAccess, FixTheSpec, NotFound
+from goldenami.aws.inventory import Inventory
+from goldenami.plan import observed as plan
+from goldenami.plan.actions import Action, DisableImage, EnableImage, ShareImage, ShareSnapshot, UnshareImage, UnshareSnapshot
+from goldenami.plan.desired import ImageSource, InstanceSource, SnapshotSource, Version
+from goldenami.plan.observed import Need, NeedKind, Observed, Recorded, SourceFacts, key_arns
+from goldenami.plan.values import Grants, Image, Principals, RegionFacts, RegionView, Snapshot, Usage
+from goldenami.plan.whole import Look
+
+MAX_READS = 6
+"""Rounds of asking for more. A plan that still needs something then is a bug, not a slow region."""
+
+
+@dataclass(frozen=True)
+class Freshness:
+    """How old, in epoch seconds of their reading, the shared listings may be."""
+
+    images_since: float
+    snapshots_since: float
+
+
+@dataclass
+class Gatherer:
+    """One version's reads during one look."""
+
+    inventory: Inventory
+    version: Version
+    regions: frozenset[str]
+    """Every region where something of this version is, or shall be."""
+    freshness: Freshness
+    recorded: dict[str, Recorded]
+    recorded_source_image_id: str
+    granted: Principals
+    tag_keys: frozenset[str]
+    now: Callable[[], float] = time.time
+    _source: SourceFacts | None = None
+    _facts: dict[str, RegionFacts] = field(default_factory=dict)
+    _grants: dict[str, Grants] = field(default_factory=dict)
+    _usage: dict[str, Usage] = field(default_factory=dict)
+    _looked_up: dict[str, Image | None] = field(default_factory=dict)
+    _fresh_snapshots: set[str] = field(default_factory=set)
+
+    def look(self, decide: Callable[[Version, Observed], Look]) -> tuple[Look, Observed]:
+        """Plans, reads what the plan needs, and plans again, until it needs nothing."""
+        for _ in range(MAX_READS):
+            observed = self.observe()
+            look = decide(self.version, observed)
+            if not look.needs:
+                return look, observed
+            for need in sorted(look.needs):
+                self._read(need, observed)
+        raise RuntimeError(f"{self.version.owner} {self.version.version} still needs {sorted(look.needs)} after {MAX_READS} reads")
+
+    def observe(self) -> Observed:
+        views = {region: self._view(region) for region in sorted(self.regions)}
+        known = {
+            image.image_id: grants
+            for view in views.values()
+            for image in plan.ours(view, self.version)
+            if (grants := self._grants.get(image.image_id) or self.inventory.cached_grants(view.place, image.image_id)) is not None
+        }
+        return Observed(
+            regions=views,
+            now=self.now(),
+            recorded=self.recorded,
+            recorded_source_image_id=self.recorded_source_image_id,
+            granted=self.granted,
+            tag_keys=self.tag_keys,
+            source=self._source,
+            facts=self._facts,
+            grants=known,
+            usage=self._usage,
+            looked_up=self._looked_up,
+            fresh_snapshots=frozenset(self._fresh_snapshots),
+        )
+
+    def forget_after(self, actions: Iterable[Action]) -> None:
+        """Evidence does not outlive the step it was gathered for, and permissions that were changed are read again."""
+        self._usage.clear()
+        for action in actions:
+            if isinstance(action, ShareImage | UnshareImage | DisableImage | EnableImage):
+                self._grants.pop(action.image_id, None)
+            elif isinstance(action, ShareSnapshot | UnshareSnapshot):
+                self._grants = {image_id: grants for image_id, grants in self._grants.items() if action.snapshot_id not in grants.snapshots}
+
+    def _view(self, region: str) -> RegionView:
+        return self.inventory.region(
+            self.version.place(region),
+            not_older_than=self.freshness.images_since,
+            snapshots_not_older_than=self.freshness.snapshots_since,
+            owner=self.version.owner,
+        )
+
+    def _read(self, need: Need, observed: Observed) -> None:
+        place = self.version.place(need.region)
+        match need.kind:
+            case NeedKind.SOURCE:
+                self._source = self._read_source()
+            case NeedKind.FACTS:
+                self._facts[need.region] = self._read_facts(need.region)
+            case NeedKind.USAGE:
+                self._usage[need.subject] = self.inventory.usage(place, need.subject)
+            case NeedKind.SNAPSHOTS:
+                self.freshness = replace(self.freshness, snapshots_since=self.now())
+                self._fresh_snapshots.add(need.region)
+            case NeedKind.IMAGE:
+                self._looked_up[need.subject] = self.inventory.image(place, need.subject)
+            case NeedKind.GRANTS:
+                self._grants[need.subject] = self._read_grants(need, observed)
+
+    def _read_grants(self, need: Need, observed: Observed) -> Grants:
+        view = observed.regions[need.region]
+        image = next(image for image in view.images if image.image_id == need.subject)
+        return self.inventory.grants(view.place, image, key_arns=key_arns(view, image), not_older_than=self.now())
+
+    def _read_facts(self, region: str) -> RegionFacts:
+        key = next((replica.kms_key_id for replica in self.version.replicas if replica.region == region), None)
+        return self.inventory.facts(
+            self.version.place(region),
+            kms_key_id=key,
+            needs_default_encryption=bool(self.version.grantees) and not key,
+            needs_public=self.version.grantees.public,
+        )
+
+    def _read_source(self) -> SourceFacts:
+        home, source = self.version.home, self.version.source
+        try:
+            match source:
+                case ImageSource(image_id=image_id):
+                    return self._read_source_image(image_id)
+                case InstanceSource(instance_id=instance_id):
+                    return SourceFacts(image=self.inventory.instance(home, instance_id))
+                case SnapshotSource(snapshot_id=snapshot_id):
+                    return self._read_source_snapshot(snapshot_id)
+        except AwsError as error:
+            return SourceFacts(problem=error.problem)
+
+    def _read_source_image(self, image_id: str) -> SourceFacts:
+        image = self.inventory.image(self.version.home, image_id)
+        if image is None:
+            return SourceFacts()
+        parts = self.inventory.snapshots(self.version.home, image.snapshot_ids)
+        return SourceFacts(image, parts, self._unusable_keys(parts))
+
+    def _read_source_snapshot(self, snapshot_id: str) -> SourceFacts:
+        part = self.inventory.snapshot(self.version.home, snapshot_id)
+        if part is None:
+            return SourceFacts()
+        return SourceFacts(Image(snapshot_id, "", part.state, state_reason=part.message), (part,), self._unusable_keys((part,)))
+
+    def _unusable_keys(self, parts: tuple[Snapshot, ...]) -> frozenset[str]:
+        """Keys of other accounts that this one may not even describe: a copy would fail after minutes, with an opaque reason."""
+        own = f":{self.version.account.account_id}:"
+        foreign = {part.kms_key_arn for part in parts if part.kms_key_arn and own not in part.kms_key_arn}
+        return frozenset(arn for arn in foreign if not self._usable(arn))
+
+    def _usable(self, key_arn: str) -> bool:
+        try:
+            key = self.inventory.key(self.version.home, key_arn)
+        except (FixTheSpec, FixTheAccess, NotFound):
+            return False
+        return key.enabled and not key.aws_managed

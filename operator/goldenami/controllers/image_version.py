@@ -1,0 +1,214 @@
+"""ImageVersion: makes AWS hold one version, from its own spec alone, and reports per replica.
+
+Read `ImageVersions.__call__` top to bottom: get, account, finalizer, look and act, judge, status.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from goldenami.api import conditions as summary
+from goldenami.api.conditions import ConcernResult, ConditionType
+from goldenami.api.duration import parse_duration
+from goldenami.api.image_version import ImageVersion
+from goldenami.api.kinds import FINALIZER, IMAGE_VERSION, Key
+from goldenami.api.reasons import EventReason, Reason
+from goldenami.controllers import judge, report, translate
+from goldenami.controllers.caretaker import Outcome
+from goldenami.controllers.gather import Freshness, Gatherer
+from goldenami.controllers.world import World
+from goldenami.kube.client import Body
+from goldenami.kube.status import write_status
+from goldenami.plan import whole
+from goldenami.plan.desired import Version
+from goldenami.plan.observed import Observed
+from goldenami.plan.values import Account, Problem
+from goldenami.plan.whole import Failures, Look
+
+MAX_STEPS = 4
+"""Times that one look acts and looks again. What needs longer, as a copy does, is left to a later look."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One ImageVersion as it was read for this look."""
+
+    obj: Body
+    declared: ImageVersion
+
+    @property
+    def mutable(self) -> bool:
+        return self.declared.spec.management_policy == "Enforce" and not self.declared.spec.suspend
+
+
+@dataclass(frozen=True)
+class ImageVersions:
+    """The reconciler of ImageVersion."""
+
+    world: World
+
+    def __call__(self, key: Key) -> Outcome:
+        obj = self.world.kubernetes.get(IMAGE_VERSION, key.namespace, key.name)
+        if obj is None:
+            return Outcome(gone=True)
+        seen = Seen(obj, ImageVersion.from_object(obj))
+        if seen.declared.deleting:
+            return self._delete(seen)
+        if seen.declared.spec.suspend:
+            return self._suspended(seen)
+        account = self.world.accounts.of(seen.declared.spec.account_ref, key.namespace)
+        if isinstance(account, Problem):
+            return self._without_account(seen, account)
+        if seen.mutable:
+            # Before the first write to AWS: what is made from here on is cleaned up, or released, when the object goes.
+            seen = Seen(self.world.kubernetes.add_finalizer(IMAGE_VERSION, seen.obj), seen.declared)
+        return self._converge(seen, account)
+
+    # --- an object that shall exist ---
+
+    def _converge(self, seen: Seen, account: Account) -> Outcome:
+        version = translate.version(seen.declared, account, self.world.installation)
+        gatherer = self._gatherer(seen, version)
+        look, observed, failures = self._step(seen, gatherer, whole.look)
+        look = look.with_failures(failures)
+        results = self._results(version, look)
+        status = report.image_version(seen.declared, version, look, observed, self._conditions(seen, results, version, look))
+        self._tell(seen, status, look)
+        write_status(self.world.kubernetes, IMAGE_VERSION, seen.obj, status)
+        return report.next_look(look, observed)
+
+    def _step(self, seen: Seen, gatherer: Gatherer, decide: Callable[[Version, Observed], Look]) -> tuple[Look, Observed, Failures]:
+        """Looks and acts until there is nothing left to do now, or something failed."""
+        failures: Failures = ()
+        look, observed = gatherer.look(decide)
+        for _ in range(MAX_STEPS):
+            if not look.actions or failures or not seen.mutable:
+                break
+            self._record_attempts(seen, gatherer, look)
+            failures = self.world.perform(seen.obj, look.actions)
+            gatherer.forget_after(look.actions)
+            look, observed = gatherer.look(decide)
+        return look, observed, failures
+
+    def _record_attempts(self, seen: Seen, gatherer: Gatherer, look: Look) -> None:
+        """A further attempt is written down before it is made: its number is part of the client token (design §4)."""
+        attempts = report.new_attempts(gatherer.recorded, look)
+        if not attempts:
+            return
+        for region, attempt in attempts.items():
+            gatherer.recorded[region] = attempt
+        status = report.with_attempts(seen.obj, attempts)
+        write_status(self.world.kubernetes, IMAGE_VERSION, seen.obj, status)
+        seen.obj["status"] = status
+
+    def _gatherer(self, seen: Seen, version: Version) -> Gatherer:
+        status = seen.declared.status
+        return Gatherer(
+            inventory=self.world.inventory,
+            version=version,
+            regions=version.regions | {version.home_region} | {replica.region for replica in status.replicas},
+            freshness=self._freshness(seen),
+            recorded={replica.region: translate.recorded(replica) for replica in status.replicas},
+            recorded_source_image_id=(status.source.image_id or "") if status.source else "",
+            granted=report.granted(status) | version.sharing.principals,
+            tag_keys=frozenset(status.tag_keys),
+            now=self.world.now,
+        )
+
+    def _freshness(self, seen: Seen) -> Freshness:
+        """How old the listings may be: asked for, not at all; while work runs, as old as a poll; at rest, as old as the interval."""
+        declared, now = seen.declared, self.world.now()
+        if declared.metadata.reconcile_requested != (declared.status.last_handled_reconcile or "") or declared.deleting:
+            return Freshness(now, now)
+        if declared.generation != declared.status.observed_generation:
+            return Freshness(now - report.CHANGED_SECONDS, now - report.CHANGED_SECONDS)
+        interval = parse_duration(declared.spec.interval) if declared.spec.interval else self.world.interval_seconds
+        if not summary.is_true(declared.status.conditions, ConditionType.READY):
+            return Freshness(now - report.POLL_SECONDS, now - min(interval, report.PROGRESS_SECONDS))
+        return Freshness(now - report.AT_REST * interval, now - report.AT_REST * interval)
+
+    def _results(self, version: Version, look: Look) -> tuple[ConcernResult, ...]:
+        ready = sum(finding.reason is Reason.SUCCEEDED for finding in look.replicas)
+        total = len(look.replicas)
+        done = {
+            ConditionType.SOURCE_READY: look.source.message if look.source else "",
+            ConditionType.REPLICAS_READY: f"{ready}/{total} regions available",
+            ConditionType.SHARING_READY: report.sharing_message(version, look),
+        }
+        account = ConcernResult(ConditionType.ACCOUNTS_READY, Reason.SUCCEEDED, f"account {version.account.account_id}")
+        return (account, *(judge.concern(kind, findings, done[kind]) for kind, findings in look.concerns.items()))
+
+    def _conditions(self, seen: Seen, results: tuple[ConcernResult, ...], version: Version, look: Look) -> tuple[summary.Condition, ...]:
+        if not seen.mutable and look.actions:
+            results = (*results[:-1], report.observing(results[-1], len(look.actions)))
+        return summary.summarize(
+            results,
+            seen.declared.generation,
+            seen.declared.status.conditions,
+            datetime.now(UTC),
+            done=f"version {version.version} is available and shared as declared in {len(version.replicas)} regions",
+        )
+
+    def _tell(self, seen: Seen, status: Body, look: Look) -> None:
+        self.world.events.record_transitions(seen.obj, status["conditions"])
+        for reason, message in report.news(seen.declared, look):
+            self.world.events.record(seen.obj, reason, message)
+
+    # --- objects that cannot be worked on now ---
+
+    def _suspended(self, seen: Seen) -> Outcome:
+        declared = seen.declared
+        kept = summary.suspended(declared.generation, declared.status.conditions, datetime.now(UTC))
+        status = report.with_conditions(seen.obj, declared, kept)
+        if write_status(self.world.kubernetes, IMAGE_VERSION, seen.obj, status):
+            self.world.events.record(seen.obj, EventReason.SUSPENDED, "spec.suspend is true: nothing is read or changed until it is false")
+        return Outcome()
+
+    def _without_account(self, seen: Seen, problem: Problem) -> Outcome:
+        declared = seen.declared
+        results = (
+            judge.of_problem(ConditionType.ACCOUNTS_READY, problem),
+            *(
+                result
+                for kind in (ConditionType.SOURCE_READY, ConditionType.REPLICAS_READY, ConditionType.SHARING_READY)
+                for result in judge.carried(kind, declared.status.conditions)
+            ),
+        )
+        found = summary.summarize(results, declared.generation, declared.status.conditions, datetime.now(UTC))
+        status = report.with_conditions(seen.obj, declared, found)
+        self.world.events.record_transitions(seen.obj, status["conditions"])
+        write_status(self.world.kubernetes, IMAGE_VERSION, seen.obj, status)
+        return report.after_problem(problem)
+
+    # --- an object that goes ---
+
+    def _delete(self, seen: Seen) -> Outcome:
+        if FINALIZER not in seen.declared.metadata.finalizers:
+            return Outcome()
+        if not seen.mutable:
+            how = "suspended" if seen.declared.spec.suspend else "only observed"
+            self.world.events.record(seen.obj, EventReason.RELEASED, f"deleted while {how}: everything stays in AWS as it is")
+            self.world.kubernetes.remove_finalizer(IMAGE_VERSION, seen.obj)
+            return Outcome()
+        account = self.world.accounts.of(seen.declared.spec.account_ref, seen.declared.namespace)
+        if isinstance(account, Problem):
+            return self._without_account(seen, account)
+        version = translate.version(seen.declared, account, self.world.installation)
+        look, observed, failures = self._step(seen, self._gatherer(seen, version), whole.look_at_leaving)
+        look = look.with_failures(failures)
+        if not look.leaving:
+            self.world.events.record(seen.obj, report.gone_reason(version), report.gone_message(version))
+            self.world.kubernetes.remove_finalizer(IMAGE_VERSION, seen.obj)
+            return Outcome()
+        return self._still_leaving(seen, version, look, observed)
+
+    def _still_leaving(self, seen: Seen, version: Version, look: Look, observed: Observed) -> Outcome:
+        declared = seen.declared
+        result = judge.concern(ConditionType.REPLICAS_READY, look.leaving, "")
+        if result.outcome is Reason.SUCCEEDED.outcome:
+            result = ConcernResult(ConditionType.REPLICAS_READY, Reason.DELETING, result.message or "being released")
+        found = summary.summarize((result,), declared.generation, declared.status.conditions, datetime.now(UTC))
+        status = report.image_version(declared, version, look, observed, found)
+        self._tell(seen, status, look)
+        write_status(self.world.kubernetes, IMAGE_VERSION, seen.obj, status)
+        return report.next_look(look, observed)

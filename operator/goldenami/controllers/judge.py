@@ -1,0 +1,41 @@
+"""From findings to conditions: the worst of a concern's regions decides, and the message names every region that differs from it."""
+
+from collections.abc import Sequence
+
+from goldenami.api.conditions import ConcernResult, Condition, ConditionType, find
+from goldenami.api.reasons import Outcome, Reason
+from goldenami.plan.observed import Finding
+from goldenami.plan.values import Problem
+
+_SEVERITY = (Outcome.STALLED, Outcome.RETRYING, Outcome.WAITING, Outcome.PROGRESSING, Outcome.DONE)
+_REASONS = {reason.value: reason for reason in Reason}
+_SHOWN = 5
+"""Regions whose trouble is told in full; the others are in status.replicas."""
+
+
+def concern(kind: ConditionType, findings: Sequence[Finding], done: str) -> ConcernResult:
+    """One concern's result over its regions. `done` is what to say when all of them are."""
+    worst = next((outcome for outcome in _SEVERITY if any(f.reason.outcome is outcome for f in findings)), Outcome.DONE)
+    if worst is Outcome.DONE:
+        reasons = {finding.reason for finding in findings}
+        return ConcernResult(kind, Reason.SUCCEEDED if len(reasons) != 1 else reasons.pop(), done)
+    culprits = [finding for finding in findings if finding.reason.outcome is worst]
+    return ConcernResult(kind, culprits[0].reason, _told(culprits))
+
+
+def of_problem(kind: ConditionType, problem: Problem) -> ConcernResult:
+    return ConcernResult(kind, problem.reason, problem.message)
+
+
+def carried(kind: ConditionType, previous: Sequence[Condition]) -> tuple[ConcernResult, ...]:
+    """What a concern said last, for a look that did not reach it: what is not known to have changed is not unsaid."""
+    before = find(previous, kind)
+    if before is None or before.reason not in _REASONS:
+        return ()
+    return (ConcernResult(kind, _REASONS[before.reason], before.message),)
+
+
+def _told(culprits: Sequence[Finding]) -> str:
+    messages = list(dict.fromkeys(finding.message for finding in culprits))
+    more = f"; and {len(messages) - _SHOWN} more regions" if len(messages) > _SHOWN else ""
+    return "; ".join(messages[:_SHOWN]) + more

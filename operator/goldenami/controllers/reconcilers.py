@@ -1,0 +1,57 @@
+"""Puts the reconcilers together: one way to AWS for all of them, and what it notices wakes the object concerned."""
+
+import threading
+from collections.abc import Callable, Mapping
+
+from goldenami.api.kinds import AWS_ACCOUNT, GOLDEN_IMAGE, IMAGE_VERSION, Key
+from goldenami.aws.calls import Calls
+from goldenami.aws.effects import Effects
+from goldenami.aws.inventory import Inventory
+from goldenami.aws.pacing import Pacer
+from goldenami.aws.sessions import Sessions
+from goldenami.controllers.accounts import Accounts
+from goldenami.controllers.aws_account import AWSAccounts
+from goldenami.controllers.caretaker import Reconciler
+from goldenami.controllers.golden_image import GoldenImages
+from goldenami.controllers.image_version import ImageVersions
+from goldenami.controllers.operator import Engine
+from goldenami.controllers.world import World
+from goldenami.plan.identity import Owner, image_version_name
+
+
+def build(engine: Engine) -> Mapping[str, Reconciler]:
+    """Called once, when this process has become the active one."""
+    sessions = Sessions(workers=engine.settings.workers * 2)
+    calls = Calls(sessions, Pacer())
+    inventory = Inventory(calls, on_change=_waker(engine))
+    effects = Effects(calls, inventory)
+    threading.Thread(target=_close_at_the_end, args=(engine.stopping, effects), name="no-new-writes", daemon=True).start()
+    world = World(
+        kubernetes=engine.kubernetes,
+        events=engine.events,
+        accounts=Accounts(engine.kubernetes, sessions),
+        inventory=inventory,
+        effects=effects,
+        installation=engine.settings.installation,
+        interval_seconds=engine.settings.interval_seconds,
+        wake=engine.wake,
+    )
+    return {
+        GOLDEN_IMAGE.kind: GoldenImages(world),
+        IMAGE_VERSION.kind: ImageVersions(world),
+        AWS_ACCOUNT.kind: AWSAccounts(world),
+    }
+
+
+def _waker(engine: Engine) -> Callable[[Owner, str], None]:
+    def wake(owner: Owner, version: str) -> None:
+        """Something of this owner is not as it was; its ImageVersion looks. Other installations' images are theirs to mind."""
+        if owner.installation == engine.settings.installation:
+            engine.wake(Key(IMAGE_VERSION.kind, owner.namespace, image_version_name(owner.name, version)))
+
+    return wake
+
+
+def _close_at_the_end(stopping: threading.Event, effects: Effects) -> None:
+    stopping.wait()
+    effects.close()

@@ -1,0 +1,256 @@
+"""What an ImageVersion's status says, and when to look again. Pure: from a look to plain values."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from goldenami.api.conditions import ConcernResult, Condition
+from goldenami.api.image_version import ImageVersion, ImageVersionStatus
+from goldenami.api.meta import Resource
+from goldenami.api.reasons import EventReason, Outcome, Reason
+from goldenami.controllers import caretaker
+from goldenami.kube.client import Body
+from goldenami.plan import identity
+from goldenami.plan.actions import Action, CopyImage
+from goldenami.plan.desired import ImageSource, Version
+from goldenami.plan.observed import Finding, Observed, Recorded, key_arns, snapshots_of
+from goldenami.plan.sharing import Shared
+from goldenami.plan.source import home_images
+from goldenami.plan.values import Image, Principals, Problem, RegionView
+from goldenami.plan.whole import Look
+
+AT_REST = 0.9
+"""A resync's listing may be this share of the interval old, so that objects which resync within ±10 % of each other share one listing."""
+CHANGED_SECONDS = 30.0
+"""How old a listing may be for a changed spec."""
+POLL_SECONDS = 0.5
+"""How old a listing may be while something is pending: objects that poll at the same moment share one."""
+PROGRESS_SECONDS = 10.0
+"""How old the listing of snapshots, which tells a copy's progress, may be meanwhile."""
+
+SHORTEST_POLL_SECONDS, LONGEST_POLL_SECONDS, POLL_SHARE = 1.0, 30.0, 0.1
+"""A pending image is looked at again after a tenth of its age: a copy of ten minutes is seen within one, one of ten seconds within one."""
+IN_USE_LOOK_SECONDS = 30.0
+STEP_SECONDS = 1.0
+MAX_PLAN_LINES = 64
+MAX_FOREIGN = 64
+
+
+# --- status ---
+
+
+def image_version(declared: ImageVersion, version: Version, look: Look, observed: Observed, conditions: Iterable[Condition]) -> Body:
+    """The whole status, as it is applied."""
+    status: Body = {
+        "observedGeneration": declared.generation,
+        "conditions": [condition.to_object() for condition in conditions],
+        "lastHandledReconcile": declared.metadata.reconcile_requested or None,
+        "source": _source(declared, version, look, observed),
+        "replicas": _replicas(version, look, observed),
+        "tagKeys": sorted({*version.tags} | (set(observed.tag_keys) if look.actions else set())),
+        "granted": _granted(declared, version, look, observed),
+        "regionsReady": f"{_ready(look)}/{len(version.replicas)}",
+        "foreignGrants": [
+            {"region": shared.finding.region, "principals": list(shared.foreign.names()[:MAX_FOREIGN])}
+            for shared in look.shared
+            if shared.foreign
+        ],
+        "plan": plan_lines(look.actions) if declared.spec.management_policy == "Observe" else [],
+    }
+    return {name: value for name, value in status.items() if value not in (None, [])}
+
+
+def with_conditions(obj: Body, declared: Resource, conditions: Iterable[Condition]) -> Body:
+    """The stored status with other conditions: for a look that learnt nothing else."""
+    return {
+        **obj.get("status", {}),
+        "observedGeneration": declared.generation,
+        "conditions": [condition.to_object() for condition in conditions],
+    }
+
+
+def plan_lines(actions: Iterable[Action]) -> list[str]:
+    lines = [action.sentence()[:512] for action in actions]
+    return lines if len(lines) <= MAX_PLAN_LINES else [*lines[: MAX_PLAN_LINES - 1], f"and {len(lines) - MAX_PLAN_LINES + 1} more"]
+
+
+def _ready(look: Look) -> int:
+    shared = {s.finding.region: s.finding.reason.outcome is Outcome.DONE for s in look.shared}
+    return sum(finding.reason is Reason.SUCCEEDED and shared.get(finding.region, False) for finding in look.replicas)
+
+
+def _source(declared: ImageVersion, version: Version, look: Look, observed: Observed) -> Body | None:
+    if look.source is None:
+        return declared.status.source.to_object() if declared.status.source else None
+    home = observed.regions[version.home_region]
+    made = [image for image in home_images(home, version) if image.state == "available"]
+    told = None if look.source.reason is Reason.SUCCEEDED else look.source.message
+    if isinstance(version.source, ImageSource):
+        return {"imageId": version.source.image_id, "region": version.home_region, **({"message": told} if told else {})}
+    if made:
+        return {
+            "imageId": made[0].image_id,
+            "region": version.home_region,
+            "snapshotIds": list(made[0].snapshot_ids),
+            "state": made[0].state,
+        }
+    before = observed.recorded_source_image_id
+    return {**({"imageId": before} if before else {}), "region": version.home_region, **({"message": told} if told else {})}
+
+
+def _replicas(version: Version, look: Look, observed: Observed) -> list[Body]:
+    shares = {shared.finding.region: shared for shared in look.shared}
+    rows = [_replica(version, finding, observed, shares.get(finding.region)) for finding in look.replicas]
+    named = {row["region"] for row in rows}
+    rows += [_replica(version, finding, observed, None) for finding in look.leaving if finding.region not in named]
+    return rows
+
+
+def _replica(version: Version, finding: Finding, observed: Observed, shared: Shared | None) -> Body:
+    view, recorded = observed.regions[finding.region], observed.recorded.get(finding.region, Recorded())
+    image = finding.image
+    done = finding.reason.outcome is Outcome.DONE
+    row: Body = {"region": finding.region, "accountId": version.account.account_id}
+    if image is not None:
+        row |= _image(view, image, recorded)
+    elif recorded.image_id:
+        # Unreadable, or lost: what was known stays, because the next attempt's number depends on it.
+        row |= {"imageId": recorded.image_id, "state": recorded.state or None, "attempt": recorded.attempt}
+    elif recorded.attempt > 1:
+        row["attempt"] = recorded.attempt
+    if shared is not None:
+        row["shared"] = shared.finding.reason.outcome is Outcome.DONE
+        row["sharedDigest"] = shared.digest or None
+    if not done:
+        row |= {"reason": str(finding.reason), "message": finding.message[:1024]}
+    elif shared is not None and shared.finding.reason.outcome is not Outcome.DONE:
+        row |= {"reason": str(shared.finding.reason), "message": shared.finding.message[:1024]}
+    return {name: value for name, value in row.items() if value is not None}
+
+
+def _image(view: RegionView, image: Image, recorded: Recorded) -> Body:
+    keys, parts = sorted(key_arns(view, image)), snapshots_of(view, image)
+    attempt = max(identity.attempt_of(image.tags), recorded.attempt if recorded.image_id == image.image_id else 1)
+    row: Body = {"imageId": image.image_id, "snapshotIds": list(image.snapshot_ids), "state": image.state, "attempt": attempt}
+    if parts:
+        row["encrypted"] = bool(keys)
+        if image.state != "available":
+            # In steps of ten: a status is no progress bar, and each step is a write.
+            row["progress"] = min(part.progress for part in parts) // 10 * 10
+    if keys:
+        row["kmsKeyArn"] = keys[0]
+    return row
+
+
+# --- memory that the next look needs ---
+
+
+def granted(status: ImageVersionStatus) -> Principals:
+    before = status.granted
+    if before is None:
+        return Principals()
+    return Principals(
+        frozenset(before.accounts), frozenset(before.organization_arns), frozenset(before.organizational_unit_arns), public=before.public
+    )
+
+
+def _granted(declared: ImageVersion, version: Version, look: Look, observed: Observed) -> Body | None:
+    """Whom we have shared with: what is declared, and what was before until no region has it any more."""
+    settled = bool(look.shared) and all(shared.finding.reason.outcome is Outcome.DONE for shared in look.shared)
+    known = version.sharing.principals if settled else observed.granted
+    if not known or not version.sharing.declared:
+        return declared.status.granted.to_object() if declared.status.granted and not settled else None
+    return {
+        "accounts": sorted(known.accounts)[:1000],
+        "organizationArns": sorted(known.organization_arns)[:1000],
+        "organizationalUnitArns": sorted(known.organizational_unit_arns)[:1000],
+        "public": known.public,
+    }
+
+
+def new_attempts(recorded: Mapping[str, Recorded], look: Look) -> dict[str, Recorded]:
+    """Attempts beyond the first that are about to be made and are not written down yet, by region."""
+    return {
+        action.place.region: replace(before, attempt=action.attempt)
+        for action in look.actions
+        if isinstance(action, CopyImage) and action.attempt > 1
+        if action.attempt != (before := recorded.get(action.place.region, Recorded())).attempt
+    }
+
+
+def with_attempts(obj: Body, attempts: Mapping[str, Recorded]) -> Body:
+    """The stored status with these attempts, and the images they replace forgotten."""
+    status: dict[str, Any] = obj.get("status", {})
+    kept = [row for row in status.get("replicas", []) if row["region"] not in attempts]
+    rows = [{"region": region, "attempt": recorded.attempt} for region, recorded in attempts.items()]
+    return {**status, "replicas": sorted([*kept, *rows], key=lambda row: str(row["region"]))}
+
+
+# --- when to look again ---
+
+
+def next_look(look: Look, observed: Observed) -> caretaker.Outcome:
+    """The soonest that any region asks for; a retry backs off in the caretaker."""
+    findings = [finding for found in look.concerns.values() for finding in found]
+    pauses = [pause for finding in findings if (pause := _pause(finding, observed)) is not None]
+    failed = any(f.reason.outcome is Outcome.RETRYING and f.reason not in (Reason.IN_USE, Reason.COPY_FAILED) for f in findings)
+    return caretaker.Outcome(next_look_seconds=min(pauses, default=None), failed=failed)
+
+
+def _pause(finding: Finding, observed: Observed) -> float | None:
+    if finding.reason is Reason.IN_USE:
+        return IN_USE_LOOK_SECONDS
+    if finding.reason is Reason.COPY_FAILED:
+        return 5 * STEP_SECONDS
+    image = finding.image
+    if image is not None and image.state == "pending":
+        age = max(0.0, observed.now - image.created_epoch_seconds)
+        return min(LONGEST_POLL_SECONDS, max(SHORTEST_POLL_SECONDS, POLL_SHARE * age))
+    if finding.reason.outcome is Outcome.PROGRESSING or finding.actions:
+        return STEP_SECONDS if finding.reason is not Reason.SOURCE_PENDING else 10 * STEP_SECONDS
+    return None
+
+
+def after_problem(problem: Problem) -> caretaker.Outcome:
+    return caretaker.Outcome(failed=problem.reason.outcome is Outcome.RETRYING)
+
+
+# --- words ---
+
+
+def sharing_message(version: Version, look: Look) -> str:
+    if not version.sharing.declared:
+        return look.shared[0].finding.message if look.shared else ""
+    count, foreign = len(version.grantees), sorted({name for shared in look.shared for name in shared.foreign.names()})
+    whom = "everybody" if version.grantees.public else f"{count} principal{'' if count == 1 else 's'}" if count else "nobody"
+    kept = f"; kept though nobody declared it: {', '.join(foreign[:5])}" if foreign else ""
+    return f"shared with {whom}{kept}"
+
+
+def observing(result: ConcernResult, actions: int) -> ConcernResult:
+    if result.outcome is Outcome.STALLED:
+        return result
+    message = f"{actions} changes would be made; status.plan names them, and managementPolicy: Enforce makes them"
+    return ConcernResult(result.type, Reason.OBSERVING, message)
+
+
+def gone_reason(version: Version) -> EventReason:
+    return EventReason.DEREGISTERED if version.delete else EventReason.RELEASED
+
+
+def gone_message(version: Version) -> str:
+    if version.delete:
+        return f"every image and snapshot of version {version.version} is gone"
+    return f"version {version.version} stays in AWS as it is, tagged {identity.RELEASED}"
+
+
+def news(declared: ImageVersion, look: Look) -> list[tuple[EventReason, str]]:
+    """What conditions do not tell: who was found where nobody put them."""
+    known = {grant.region: set(grant.principals) for grant in declared.status.foreign_grants}
+    told: list[tuple[EventReason, str]] = []
+    for shared in look.shared:
+        fresh = sorted(set(shared.foreign.names()) - known.get(shared.finding.region, set()))
+        if fresh:
+            who = ", ".join(fresh[:10])
+            told.append((EventReason.FOREIGN_GRANTS_FOUND, f"{shared.finding.region}: {who} had been granted what nobody declared"))
+    return told

@@ -1,0 +1,66 @@
+"""From what is declared to what is planned: API objects become the plan's values, and back. Pure."""
+
+from goldenami.api import source as api
+from goldenami.api.image_version import Grants, ImageVersion, ReplicaStatus
+from goldenami.plan import desired
+from goldenami.plan.actions import Volume
+from goldenami.plan.identity import Owner
+from goldenami.plan.observed import Recorded
+from goldenami.plan.values import Account, Principals
+
+
+def source(declared: api.Source) -> desired.Source:
+    if declared.image:
+        return desired.ImageSource(declared.image.id, declared.image.adopt)
+    if declared.instance:
+        volumes = tuple(Volume(v.device_name, v.size_gib, v.volume_type, v.snapshot_id) for v in declared.instance.volumes)
+        return desired.InstanceSource(declared.instance.id, declared.instance.reboot, volumes)
+    snapshot = declared.snapshot
+    assert snapshot is not None  # exactly one is declared: the API server refuses anything else
+    return desired.SnapshotSource(
+        snapshot.id,
+        architecture=snapshot.architecture,
+        boot_mode=snapshot.boot_mode,
+        root_device_name=snapshot.root_device_name,
+        ena_support=snapshot.ena_support,
+        imds_support=snapshot.imds_support,
+        tpm_support=snapshot.tpm_support,
+        volume_type=snapshot.volume_type,
+    )
+
+
+def sharing(declared: Grants | None) -> desired.Sharing:
+    if declared is None:
+        return desired.Sharing(declared=False)
+    principals = Principals(
+        frozenset(declared.accounts),
+        frozenset(declared.organization_arns),
+        frozenset(declared.organizational_unit_arns),
+        public=declared.public,
+    )
+    return desired.Sharing(principals, snapshots=declared.snapshots, remove_foreign=declared.foreign_grants == "Remove")
+
+
+def version(declared: ImageVersion, account: Account, installation: str) -> desired.Version:
+    spec = declared.spec
+    return desired.Version(
+        owner=Owner(installation, declared.namespace, spec.golden_image),
+        version=spec.version,
+        name=spec.name,
+        source=source(spec.source),
+        account=account,
+        home_region=spec.region,
+        replicas=tuple(desired.Replica(replica.region, replica.kms_key_id) for replica in spec.replicas),
+        description=spec.description if spec.description is not None else f"{spec.golden_image} {spec.version}, kept by goldenami",
+        tags=spec.tags,
+        sharing=sharing(spec.sharing),
+        delete=spec.deletion_policy == "Delete",
+    )
+
+
+def recorded(replica: ReplicaStatus) -> Recorded:
+    return Recorded(replica.image_id or "", replica.state or "", replica.attempt or 1, replica.shared_digest or "")
+
+
+def remembered_principals(grants: Grants | None) -> Principals:
+    return sharing(grants).principals

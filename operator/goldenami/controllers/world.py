@@ -1,0 +1,58 @@
+"""What every reconciler works with: both doors, and the settings that matter to it."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from goldenami.api.kinds import Key
+from goldenami.api.reasons import EventReason
+from goldenami.aws.effects import Effects
+from goldenami.aws.inventory import Inventory
+from goldenami.controllers.accounts import Accounts
+from goldenami.kube.client import Body, Kubernetes
+from goldenami.kube.events import Events
+from goldenami.plan import actions
+from goldenami.plan.actions import Action
+from goldenami.plan.values import Place, Problem
+from goldenami.plan.whole import Failures
+
+
+TOLD: Mapping[type[Action], EventReason] = {
+    actions.CreateImage: EventReason.CREATING_IMAGE,
+    actions.RegisterImage: EventReason.CREATING_IMAGE,
+    actions.CopyImage: EventReason.COPY_STARTED,
+    actions.ShareImage: EventReason.SHARED,
+    actions.UnshareImage: EventReason.UNSHARED,
+    actions.DisableImage: EventReason.DISABLED,
+    actions.DeregisterImage: EventReason.DEREGISTERED,
+    actions.PutParameter: EventReason.ALIAS_MOVED,
+}
+"""Actions that people hear of. The others accompany one of these, or put back what drifted without anybody being affected."""
+
+
+@dataclass(frozen=True)
+class World:
+    kubernetes: Kubernetes
+    events: Events
+    accounts: Accounts
+    inventory: Inventory
+    effects: Effects
+    installation: str
+    interval_seconds: float = 600.0
+    wake: Callable[[Key], None] = lambda _: None
+    """Has another object looked at soon."""
+    now: Callable[[], float] = time.time
+    """Epoch seconds."""
+    confirmed: dict[tuple[Place, str], tuple[int, str]] = field(default_factory=dict)
+    """Version and value of parameters whose value was read and found right."""
+
+    def perform(self, obj: Body, wanted: Sequence[Action]) -> Failures:
+        """Performs actions, different places at once and each place in order; says which failed, and why. What was done becomes an event."""
+        failures: list[tuple[Action, Problem]] = []
+        for result in self.effects.perform_all(wanted):
+            if result.problem is not None:
+                failures.append((result.action, result.problem))
+            elif result.done and type(result.action) in TOLD:
+                made = f": {result.image_id}" if result.image_id else ""
+                self.events.record(obj, TOLD[type(result.action)], result.action.sentence() + made)
+        return tuple(failures)
