@@ -1,13 +1,14 @@
 """What AWS refused, as types that say what to do about it, and as sentences for people.
 
-The only place that reads AWS's error codes; beyond `goldenami.aws` nobody sees a botocore exception. Codes decide, message text never does: EC2
-models no exceptions, and words its messages freely. An unknown code is retried: stopping for good on a fault nobody has seen would strand the image.
+The only place that reads AWS's error codes; beyond `goldenami.aws` nobody sees a botocore exception. Codes decide, message text never does:
+EC2 models no exceptions, and words its messages freely. An unknown code is retried: stopping for good on a fault nobody has seen would
+strand the image.
 """
 
 # ruff: noqa: N818 - the types are named by what to do, as their users read them: `except Throttled`.
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -393,6 +394,18 @@ def name_conflict(place: Place, operation: str, name: str, holder: str) -> FixTh
 
 def waiting(place: Place, operation: str, why: str, *, code: str = "") -> Wait:
     return Wait(problem(_WAIT.reason, f"{why} in {where(place)}. {_WAIT.advice}"), code=code, operation=operation)
+
+
+def partly_removed(image_id: str, left: Sequence[AwsError]) -> AwsError:
+    """The image is gone and some of its snapshots are not. As urgent as the worst of them."""
+    first = max(left, key=lambda error: error.problem.stalled)
+    message = f"{image_id} is deregistered, and {len(left)} of its snapshots are left: {first.problem.message}"
+    return type(first)(Problem(first.problem.reason, message, stalled=first.problem.stalled), code=first.code, operation="DeregisterImage")
+
+
+def not_ours(place: Place, operation: str, resource: str) -> FixTheSpec:
+    message = f"{resource} in {where(place)} does not carry our owner tag, so it is left alone. Remove it by hand if nobody needs it."
+    return FixTheSpec(problem(Reason.CONFLICT, message), operation=operation)
 
 
 def account_mismatch(name: str, declared: str, actual: str) -> FixTheAccess:

@@ -1,0 +1,184 @@
+"""What is asked about single things: a region's settings, a key, an image, an instance, and what refers to an image."""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from goldenami.aws import translate
+from goldenami.aws.calls import Calls
+from goldenami.aws.dated import Dated
+from goldenami.aws.errors import AwsError, NotFound, region_not_enabled
+from goldenami.aws.holding import PAGE, paged
+from goldenami.plan.values import Image, KeyFacts, Place, RegionFacts, Snapshot, Usage
+
+FACTS_SECONDS = 600.0
+"""Block public access takes up to ten minutes to show, so asking more often tells nothing."""
+MOST_USERS = 10
+_ALIVE = ["pending", "running", "shutting-down", "stopping", "stopped"]
+
+
+class Facts:
+    """Safe to use from several threads."""
+
+    def __init__(self, calls: Calls, clock: Callable[[], float]) -> None:
+        self._calls = calls
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._kept: dict[tuple[Place, str], Dated[Any]] = {}
+
+    def facts(self, place: Place, *, kms_key_id: str | None, needs_default_encryption: bool, needs_public: bool) -> RegionFacts:
+        """Each part is kept for ten minutes. A problem instead of an exception."""
+        try:
+            if place.region in self._calls.closed_regions(place.account):
+                return RegionFacts(place, problem=region_not_enabled(place, "Preflight").problem)
+            by_default = self._keep(place, "encryption", lambda: self._encrypted_by_default(place)) if needs_default_encryption else None
+            return RegionFacts(
+                place,
+                encrypted_by_default=by_default,
+                default_key=self._keep(place, "default key", lambda: self._default_key(place)) if by_default else None,
+                key=self.key(place, kms_key_id) if kms_key_id else None,
+                public_sharing_blocked_by=self._keep(place, "public", lambda: self._public_blocked_by(place)) if needs_public else None,
+            )
+        except AwsError as error:
+            return RegionFacts(place, problem=error.problem)
+
+    def key(self, place: Place, key_id: str) -> KeyFacts:
+        """By id, ARN or alias. Raises AwsError: FixTheSpec when there is none, FixTheAccess when it may not be seen."""
+        facts: KeyFacts = self._keep(place, f"key {key_id}", lambda: self._key(place, key_id))
+        return facts
+
+    def image(self, place: Place, image_id: str) -> Image | None:
+        """Own, shared or public; None when this account sees no such image. Raises AwsError."""
+        try:
+            answer = self._calls.ec2(
+                place,
+                "DescribeImages",
+                lambda ec2: ec2.describe_images(ImageIds=[image_id], IncludeDisabled=True, IncludeDeprecated=True),
+                about=image_id,
+            )
+        except AwsError as error:
+            # Unavailable: it was deregistered a moment ago.
+            if isinstance(error, NotFound) or error.code == "InvalidAMIID.Unavailable":
+                return None
+            raise
+        found = [translate.image(row) for row in answer["Images"] if row.get("State") != "deregistered"]
+        return found[0] if found else None
+
+    def image_named(self, place: Place, name: str) -> Image | None:
+        """Of this account: whose name it is that is taken."""
+        answer = self._calls.ec2(
+            place,
+            "DescribeImages",
+            lambda ec2: ec2.describe_images(
+                Owners=["self"], Filters=[{"Name": "name", "Values": [name]}], IncludeDisabled=True, IncludeDeprecated=True
+            ),
+        )
+        found = [translate.image(row) for row in answer["Images"] if row.get("State") != "deregistered"]
+        return found[0] if found else None
+
+    def snapshot(self, place: Place, snapshot_id: str) -> Snapshot | None:
+        found = self.snapshots(place, (snapshot_id,))
+        return found[0] if found else None
+
+    def snapshots(self, place: Place, snapshot_ids: tuple[str, ...]) -> tuple[Snapshot, ...]:
+        """As far as this account may see them: by filter, since one unknown id would fail the others."""
+        rows = paged(
+            lambda more: self._calls.ec2(
+                place,
+                "DescribeSnapshots",
+                lambda ec2: ec2.describe_snapshots(
+                    Filters=[{"Name": "snapshot-id", "Values": list(snapshot_ids)}], MaxResults=PAGE, **more
+                ),
+                about=", ".join(snapshot_ids),
+            ),
+            "Snapshots",
+        )
+        return tuple(translate.snapshot(row) for row in rows)
+
+    def instance(self, place: Place, instance_id: str) -> Image | None:
+        """What can rule it out as a source, in an image's words; None when there is none."""
+        try:
+            answer = self._calls.ec2(
+                place, "DescribeInstances", lambda ec2: ec2.describe_instances(InstanceIds=[instance_id]), about=instance_id
+            )
+        except NotFound:
+            return None
+        found = [translate.instance(row) for reservation in answer["Reservations"] for row in reservation.get("Instances", ())]
+        return found[0] if found else None
+
+    def usage(self, place: Place, image_id: str) -> Usage:
+        """Always asked anew. Closed on failure: what could not be read is a problem, never "unused"."""
+        try:
+            return Usage(self._instances_of(place, image_id), self._templates_of(place, image_id))
+        except AwsError as error:
+            return Usage(problem=error.problem)
+
+    def _keep(self, place: Place, what: str, read: Callable[[], Any]) -> Any:
+        with self._lock:
+            dated = self._kept.setdefault((place, what), Dated(read, self._clock))
+        return dated.get(self._clock() - FACTS_SECONDS)
+
+    def _encrypted_by_default(self, place: Place) -> bool:
+        answer = self._calls.ec2(place, "GetEbsEncryptionByDefault", lambda ec2: ec2.get_ebs_encryption_by_default())
+        return bool(answer["EbsEncryptionByDefault"])
+
+    def _default_key(self, place: Place) -> KeyFacts:
+        answer = self._calls.ec2(place, "GetEbsDefaultKmsKeyId", lambda ec2: ec2.get_ebs_default_kms_key_id())
+        key_id = answer["KmsKeyId"]
+        # AWS makes its own key when it is first used: asking KMS for it may say that there is none.
+        return KeyFacts(key_id, enabled=True, aws_managed=True) if key_id.endswith("alias/aws/ebs") else self._key(place, key_id)
+
+    def _key(self, place: Place, key_id: str) -> KeyFacts:
+        answer = self._calls.kms(place, "DescribeKey", lambda kms: kms.describe_key(KeyId=key_id), about=key_id)
+        return translate.key_facts(answer["KeyMetadata"])
+
+    def _public_blocked_by(self, place: Place) -> str:
+        answer = self._calls.ec2(place, "GetImageBlockPublicAccessState", lambda ec2: ec2.get_image_block_public_access_state())
+        blocked = answer.get("ImageBlockPublicAccessState") == "block-new-sharing"
+        return str(answer.get("ManagedBy", "account")) if blocked else ""
+
+    def _instances_of(self, place: Place, image_id: str) -> tuple[str, ...]:
+        rows = paged(
+            lambda more: self._calls.ec2(
+                place,
+                "DescribeInstances",
+                lambda ec2: ec2.describe_instances(
+                    Filters=[{"Name": "image-id", "Values": [image_id]}, {"Name": "instance-state-name", "Values": _ALIVE}],
+                    MaxResults=PAGE,
+                    **more,
+                ),
+                about=image_id,
+            ),
+            "Reservations",
+        )
+        return tuple(sorted(row["InstanceId"] for reservation in rows for row in reservation.get("Instances", ())))[:MOST_USERS]
+
+    def _templates_of(self, place: Place, image_id: str) -> tuple[str, ...]:
+        """Every version of every template: an Auto Scaling group may name an old one by its number. EC2 lists one template's a call."""
+        templates = paged(
+            lambda more: self._calls.ec2(
+                place, "DescribeLaunchTemplates", lambda ec2: ec2.describe_launch_templates(MaxResults=PAGE, **more)
+            ),
+            "LaunchTemplates",
+        )
+        found: list[str] = []
+        for template in templates:
+            found += self._versions_of(place, template["LaunchTemplateId"], image_id)
+            if len(found) >= MOST_USERS:
+                break
+        return tuple(found[:MOST_USERS])
+
+    def _versions_of(self, place: Place, template_id: str, image_id: str) -> list[str]:
+        rows = paged(
+            lambda more: self._calls.ec2(
+                place,
+                "DescribeLaunchTemplateVersions",
+                lambda ec2: ec2.describe_launch_template_versions(
+                    LaunchTemplateId=template_id, Filters=[{"Name": "image-id", "Values": [image_id]}], MaxResults=PAGE, **more
+                ),
+                about=template_id,
+            ),
+            "LaunchTemplateVersions",
+        )
+        # Checked here as well: a filter that were not applied would block every removal, or none.
+        return [f"{template_id}:{row['VersionNumber']}" for row in rows if row.get("LaunchTemplateData", {}).get("ImageId") == image_id]

@@ -1,0 +1,174 @@
+"""One place as the inventory holds it: its images and snapshots, read by paged listings that everybody shares."""
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from goldenami.aws import translate
+from goldenami.aws.calls import Calls
+from goldenami.aws.dated import Dated
+from goldenami.aws.errors import AwsError
+from goldenami.aws.ledger import Ledger
+from goldenami.plan.identity import OWNER, RELEASED, VERSION, Owner, owner_of, released_by
+from goldenami.plan.values import Image, Place, RegionView, Snapshot
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2.type_defs import FilterTypeDef
+
+PAGE = 200
+"""Rows a page: the answer of a thousand holds the interpreter for 0.2 s while it is parsed."""
+_BAD_TOKENS = ("InvalidPaginationToken", "InvalidNextToken", "InvalidParameterValue")
+OURS: "list[FilterTypeDef]" = [{"Name": "tag-key", "Values": [OWNER, RELEASED]}]
+
+
+def paged(read: Callable[[dict[str, Any]], Mapping[str, Any]], rows: str) -> list[Any]:
+    """All rows of a listing. A token that EC2 no longer takes starts it again from page one, once."""
+    try:
+        return _pages(read, rows)
+    except AwsError as error:
+        if error.code not in _BAD_TOKENS:
+            raise
+        return _pages(read, rows)
+
+
+def _pages(read: Callable[[dict[str, Any]], Mapping[str, Any]], rows: str) -> list[Any]:
+    found: list[Any] = []
+    more: dict[str, Any] = {}
+    while True:
+        answer = read(more)
+        found.extend(answer.get(rows, ()))
+        if not answer.get("NextToken"):
+            return found
+        more = {"NextToken": answer["NextToken"]}
+
+
+class Holding:
+    """Safe to use from several threads. `problem` of a view says that a listing failed; the lists are empty then."""
+
+    def __init__(self, place: Place, calls: Calls, clock: Callable[[], float]) -> None:
+        self.place = place
+        self._calls = calls
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._images: Ledger[Image] = Ledger(lambda image: replace(image, state="lost"))
+        self._snapshots: Ledger[Snapshot] = Ledger(lambda snapshot: snapshot)
+        self._image_of: dict[str, str] = {}
+        self._images_read = Dated(self._read_images, clock)
+        self._snapshots_read = Dated(self._read_snapshots, clock)
+        self._whole: RegionView | None = None
+        self._changed: set[tuple[Owner, str]] = set()
+
+    def read(self, images_not_older_than: float, snapshots_not_older_than: float) -> None:
+        """Reads what is older than asked. Raises what AWS said."""
+        self._images_read.get(images_not_older_than)
+        self._snapshots_read.get(snapshots_not_older_than)
+
+    def view(self, owner: Owner | None = None, version: str | None = None) -> RegionView:
+        """Of everybody, or what one owner (and version) owns or released: that one stays cheap however much the place holds."""
+        known = self._images_read.peek()
+        read_at = known[1] if known else 0.0
+        with self._lock:
+            if owner is not None:
+                return self._part(str(owner), version, read_at)
+            if self._whole is None or self._whole.read_epoch_seconds != read_at:
+                self._whole = RegionView(self.place, tuple(self._images.values.values()), dict(self._snapshots.values), read_at)
+            return self._whole
+
+    def _part(self, owner: str, version: str | None, read_at: float) -> RegionView:
+        images = tuple(image for _, image in self._images.of(owner, version))
+        snapshots = dict(self._snapshots.of(owner, version))
+        for image in images:
+            snapshots |= {name: self._snapshots.values[name] for name in image.snapshot_ids if name in self._snapshots.values}
+        return RegionView(self.place, images, snapshots, read_at)
+
+    def image(self, image_id: str) -> Image | None:
+        with self._lock:
+            return self._images.values.get(image_id)
+
+    def snapshot(self, snapshot_id: str) -> Snapshot | None:
+        with self._lock:
+            return self._snapshots.values.get(snapshot_id)
+
+    def image_of(self, snapshot_id: str) -> Image | None:
+        """The image that a snapshot belongs to."""
+        with self._lock:
+            return self._images.values.get(self._image_of.get(snapshot_id, ""))
+
+    def has_vanished(self, image_id: str) -> bool:
+        with self._lock:
+            return image_id in self._images.vanished
+
+    def fold_created(self, image: Image) -> None:
+        with self._lock:
+            self._images.created(image.image_id, image, self._clock())
+            self._whole = None
+
+    def fold_changed(self, image_id: str, change: Callable[[Image], Image]) -> None:
+        with self._lock:
+            self._images.changed(image_id, change, self._clock())
+            self._whole = None
+
+    def fold_tags(self, resource_ids: tuple[str, ...], change: Callable[[Mapping[str, str]], Mapping[str, str]]) -> None:
+        """On images and snapshots alike."""
+        with self._lock:
+            for name in resource_ids:
+                self._images.changed(name, lambda image: replace(image, tags=change(image.tags)), self._clock())
+                self._snapshots.changed(name, lambda snapshot: replace(snapshot, tags=change(snapshot.tags)), self._clock())
+            self._whole = None
+
+    def fold_gone(self, resource_id: str) -> None:
+        """An image or a snapshot."""
+        with self._lock:
+            ledger = self._images if resource_id.startswith("ami-") else self._snapshots
+            ledger.gone(resource_id, self._clock())
+            self._whole = None
+
+    def take_changes(self) -> set[tuple[Owner, str]]:
+        """Whose images or snapshots changed since this was asked last, by listings and not by our own writes."""
+        with self._lock:
+            changed, self._changed = self._changed, set()
+            return changed
+
+    def _read_images(self) -> None:
+        began = self._clock()
+        rows = paged(
+            lambda more: self._calls.ec2(
+                self.place,
+                "DescribeImages",
+                lambda ec2: ec2.describe_images(
+                    Owners=["self"], Filters=OURS, IncludeDisabled=True, IncludeDeprecated=True, MaxResults=PAGE, **more
+                ),
+            ),
+            "Images",
+        )
+        # A deregistered image is listed for a while, and is nothing any more.
+        listing = {row["ImageId"]: translate.image(row) for row in rows if row.get("State") != "deregistered"}
+        with self._lock:
+            self._note(self._images.merge(listing, began))
+            self._image_of = {snapshot: name for name, image in self._images.values.items() for snapshot in image.snapshot_ids}
+            self._whole = None
+
+    def _read_snapshots(self) -> None:
+        began = self._clock()
+        rows = paged(
+            lambda more: self._calls.ec2(
+                self.place,
+                "DescribeSnapshots",
+                lambda ec2: ec2.describe_snapshots(OwnerIds=["self"], Filters=OURS, MaxResults=PAGE, **more),
+            ),
+            "Snapshots",
+        )
+        listing = {row["SnapshotId"]: translate.snapshot(row) for row in rows}
+        with self._lock:
+            differences = self._snapshots.merge(listing, began)
+            # A copy's progress wakes nobody: who waits for it looks by itself.
+            self._note([(old, new) for old, new in differences if not (old and new) or replace(old, progress=new.progress) != new])
+            self._whole = None
+
+    def _note(self, differences: "list[tuple[Image | None, Image | None]] | list[tuple[Snapshot | None, Snapshot | None]]") -> None:
+        for pair in differences:
+            for value in pair:
+                owner = value and (owner_of(value.tags) or released_by(value.tags))
+                if value and owner:
+                    self._changed.add((owner, value.tags.get(VERSION, "")))

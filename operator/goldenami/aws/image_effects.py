@@ -1,0 +1,286 @@
+"""Effects on images and snapshots: made, copied, tagged, disabled, removed."""
+
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+from goldenami.aws.errors import AlreadyExists, AwsError, NotFound, Wait, name_conflict, not_ours, partly_removed, waiting
+from goldenami.aws.toolbox import Effect, Tools, chunks, given
+from goldenami.aws.translate import wire_tags
+from goldenami.plan import actions as do
+from goldenami.plan.identity import OWNER, VERSION, owner_of
+from goldenami.plan.values import Image
+
+TAGGED_A_CALL = 1000
+
+
+def _tag_specifications(tags: Any) -> Any:
+    """Image and snapshots carry the same tags from their first moment."""
+    return [{"ResourceType": kind, "Tags": wire_tags(tags)} for kind in ("image", "snapshot")] if tags else None
+
+
+def _create(tools: Tools, action: do.CreateImage) -> str:
+    volumes = [
+        {
+            "DeviceName": volume.device_name,
+            "Ebs": given(VolumeSize=volume.size_gib, VolumeType=volume.volume_type, SnapshotId=volume.snapshot_id),
+        }
+        for volume in action.volumes
+    ]
+    asked = given(
+        InstanceId=action.instance_id,
+        Name=action.name,
+        Description=action.description,
+        BlockDeviceMappings=volumes,
+        TagSpecifications=_tag_specifications(action.tags),
+    )
+    return _made(
+        tools,
+        action,
+        lambda: tools.calls.ec2(
+            action.place, "CreateImage", lambda ec2: ec2.create_image(NoReboot=not action.reboot, **asked), about=action.instance_id
+        ),
+    )
+
+
+def _register(tools: Tools, action: do.RegisterImage) -> str:
+    root = {
+        "DeviceName": action.root_device_name,
+        "Ebs": {"DeleteOnTermination": True, **given(SnapshotId=action.snapshot_id, VolumeType=action.volume_type)},
+    }
+    asked = given(
+        Name=action.name,
+        Description=action.description,
+        # EC2's defaults are i386 and paravirtual, which nobody means.
+        Architecture=action.architecture,
+        VirtualizationType="hvm",
+        RootDeviceName=action.root_device_name,
+        BlockDeviceMappings=[root],
+        BootMode=action.boot_mode,
+        TpmSupport=action.tpm_support,
+        ImdsSupport=action.imds_support,
+        # The snapshot is not made by this call, so only the image is tagged.
+        TagSpecifications=[{"ResourceType": "image", "Tags": wire_tags(action.tags)}] if action.tags else None,
+    )
+    if action.ena_support:
+        asked["SriovNetSupport"] = "simple"
+    return _made(
+        tools,
+        action,
+        lambda: tools.calls.ec2(
+            action.place,
+            "RegisterImage",
+            lambda ec2: ec2.register_image(EnaSupport=action.ena_support, **asked),
+            about=action.snapshot_id,
+        ),
+    )
+
+
+def _made(tools: Tools, action: do.CreateImage | do.RegisterImage, make: Any) -> str:
+    """A name that our own image of this version holds was taken by this call before: that image is the answer."""
+    try:
+        image_id = str(make()["ImageId"])
+    except AlreadyExists:
+        return _holder(tools, action)
+    _fold(tools, action, image_id)
+    return image_id
+
+
+def _holder(tools: Tools, action: do.CreateImage | do.RegisterImage) -> str:
+    holder = tools.inventory.image_named(action.place, action.name)
+    operation = type(action).__name__
+    if holder is None:
+        raise waiting(action.place, operation, f"the name {action.name} is taken by an image that EC2 does not list yet")
+    mine = (action.tags.get(OWNER), action.tags.get(VERSION))
+    if mine != (holder.tags.get(OWNER), holder.tags.get(VERSION)):
+        raise name_conflict(action.place, operation, action.name, holder.image_id)
+    tools.holding(action.place).fold_created(holder)
+    return holder.image_id
+
+
+def _copy(tools: Tools, action: do.CopyImage) -> str:
+    asked = given(
+        Name=action.name,
+        Description=action.description,
+        ClientToken=action.client_token,
+        SourceImageId=action.source_image_id,
+        SourceRegion=action.source_region,
+        KmsKeyId=action.kms_key_id,
+        TagSpecifications=_tag_specifications(action.tags),
+    )
+    if action.kms_key_id:
+        asked["Encrypted"] = True
+    answer = tools.calls.ec2(action.place, "CopyImage", lambda ec2: ec2.copy_image(**asked), about=action.source_image_id)
+    image_id = str(answer["ImageId"])
+    if tools.holding(action.place).has_vanished(image_id):
+        return _copied_before(tools, action, image_id)
+    _fold(tools, action, image_id, source_image_id=action.source_image_id, source_region=action.source_region)
+    return image_id
+
+
+def _copied_before(tools: Tools, action: do.CopyImage, image_id: str) -> str:
+    """The token still stands for an image that was removed since: it is lost, and the next attempt has another token."""
+    image = tools.inventory.image(action.place, image_id) or Image(image_id, action.name, "lost", tags=dict(action.tags))
+    tools.holding(action.place).fold_created(image)
+    return image_id
+
+
+def _fold(
+    tools: Tools,
+    action: do.CreateImage | do.RegisterImage | do.CopyImage,
+    image_id: str,
+    *,
+    source_image_id: str = "",
+    source_region: str = "",
+) -> None:
+    image = Image(
+        image_id,
+        action.name,
+        "pending",
+        owner_id=action.place.account.account_id,
+        description=action.description,
+        tags=dict(action.tags),
+        created_epoch_seconds=tools.now(),
+        source_image_id=source_image_id,
+        source_region=source_region,
+    )
+    tools.holding(action.place).fold_created(image)
+    tools.permissions(action.place).born(image_id)
+
+
+def _describe(tools: Tools, action: do.SetDescription) -> str:
+    tools.calls.ec2(
+        action.place,
+        "ModifyImageAttribute",
+        lambda ec2: ec2.modify_image_attribute(ImageId=action.image_id, Description={"Value": action.description}),
+        about=action.image_id,
+    )
+    tools.holding(action.place).fold_changed(action.image_id, lambda image: replace(image, description=action.description))
+    return ""
+
+
+def _tag(tools: Tools, action: do.SetTags) -> str:
+    for ids in chunks(action.resource_ids, TAGGED_A_CALL):
+        tools.calls.ec2(
+            action.place,
+            "CreateTags",
+            lambda ec2, ids=ids: ec2.create_tags(Resources=list(ids), Tags=wire_tags(action.tags)),  # type: ignore[misc]  # bound per chunk
+            about=", ".join(ids[:3]),
+        )
+    tools.holding(action.place).fold_tags(action.resource_ids, lambda tags: {**tags, **action.tags})
+    return ""
+
+
+def _untag(tools: Tools, action: do.RemoveTags) -> str:
+    for ids in chunks(action.resource_ids, TAGGED_A_CALL):
+        tools.calls.ec2(
+            action.place,
+            "DeleteTags",
+            lambda ec2, ids=ids: ec2.delete_tags(Resources=list(ids), Tags=[{"Key": key} for key in action.keys]),  # type: ignore[misc]
+            about=", ".join(ids[:3]),
+        )
+    holding = tools.holding(action.place)
+    holding.fold_tags(action.resource_ids, lambda tags: {key: value for key, value in tags.items() if key not in action.keys})
+    return ""
+
+
+def _enable(tools: Tools, action: do.EnableImage) -> str:
+    tools.calls.ec2(action.place, "EnableImage", lambda ec2: ec2.enable_image(ImageId=action.image_id), about=action.image_id)
+    tools.holding(action.place).fold_changed(action.image_id, lambda image: replace(image, state="available"))
+    return ""
+
+
+def _disable(tools: Tools, action: do.DisableImage) -> str:
+    tools.calls.ec2(action.place, "DisableImage", lambda ec2: ec2.disable_image(ImageId=action.image_id), about=action.image_id)
+    tools.holding(action.place).fold_changed(action.image_id, lambda image: replace(image, state="disabled", public=False))
+    # Disabling takes all launch permissions away.
+    tools.permissions(action.place).forget(action.image_id)
+    return ""
+
+
+def _deregister(tools: Tools, action: do.DeregisterImage) -> str:
+    """The image, then whatever of its recorded snapshots is left: EC2 reports what it could not delete under an answer of success."""
+    gone = _deregister_image(tools, action) if _is_ours(tools, action) else frozenset()
+    holding = tools.holding(action.place)
+    holding.fold_gone(action.image_id)
+    tools.permissions(action.place).forget(action.image_id)
+    left: list[AwsError] = []
+    for snapshot_id in action.snapshot_ids:
+        if snapshot_id in gone:
+            holding.fold_gone(snapshot_id)
+            continue
+        try:
+            _delete(tools, do.DeleteSnapshot(action.place, snapshot_id))
+        except AwsError as error:
+            left.append(error)
+    if left:
+        raise partly_removed(action.image_id, left)
+    return ""
+
+
+def _is_ours(tools: Tools, action: do.DeregisterImage) -> bool:
+    """The last look before what cannot be undone. False: there is no such image. Raises FixTheSpec for one without our owner tag."""
+    image = tools.holding(action.place).image(action.image_id) or tools.inventory.image(action.place, action.image_id)
+    if image is not None and owner_of(image.tags) is None:
+        raise not_ours(action.place, "DeregisterImage", action.image_id)
+    return image is not None
+
+
+def _deregister_image(tools: Tools, action: do.DeregisterImage) -> frozenset[str]:
+    """The snapshots that went with it; none when it was gone already, since then EC2 tells nothing of them."""
+    try:
+        answer = tools.calls.ec2(
+            action.place,
+            "DeregisterImage",
+            lambda ec2: ec2.deregister_image(ImageId=action.image_id, DeleteAssociatedSnapshots=_together(tools, action)),
+            about=action.image_id,
+        )
+    except NotFound:
+        return frozenset()
+    except Wait as error:
+        if error.code != "InvalidAMIID.Unavailable":
+            raise
+        return frozenset()
+    results = answer.get("DeleteSnapshotResults", ())
+    return frozenset(row["SnapshotId"] for row in results if row.get("ReturnCode") == "success")
+
+
+def _together(tools: Tools, action: do.DeregisterImage) -> bool:
+    """EC2 deletes all of an image's snapshots or none. One that is not ours, as the source of a registered image, is never among them."""
+    holding = tools.holding(action.place)
+    image = holding.image(action.image_id)
+    named = image.snapshot_ids if image else ()
+    known = [holding.snapshot(name) for name in named]
+    return bool(named) and set(named) <= set(action.snapshot_ids) and all(part and owner_of(part.tags) for part in known)
+
+
+def _delete(tools: Tools, action: do.DeleteSnapshot) -> str:
+    """InUse is a Wait: EC2 says so for a while after the image was deregistered."""
+    holding = tools.holding(action.place)
+    snapshot = holding.snapshot(action.snapshot_id) or tools.inventory.snapshot(action.place, action.snapshot_id)
+    if snapshot is not None and owner_of(snapshot.tags) is None:
+        raise not_ours(action.place, "DeleteSnapshot", action.snapshot_id)
+    if snapshot is not None:
+        with suppress(NotFound):
+            tools.calls.ec2(
+                action.place,
+                "DeleteSnapshot",
+                lambda ec2: ec2.delete_snapshot(SnapshotId=action.snapshot_id),
+                about=action.snapshot_id,
+            )
+    holding.fold_gone(action.snapshot_id)
+    return ""
+
+
+EFFECTS: dict[type[do.Action], Effect] = {
+    do.CreateImage: _create,
+    do.RegisterImage: _register,
+    do.CopyImage: _copy,
+    do.SetDescription: _describe,
+    do.SetTags: _tag,
+    do.RemoveTags: _untag,
+    do.EnableImage: _enable,
+    do.DisableImage: _disable,
+    do.DeregisterImage: _deregister,
+    do.DeleteSnapshot: _delete,
+}

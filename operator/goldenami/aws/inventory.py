@@ -1,0 +1,222 @@
+"""What there is in AWS, read once for everybody: the shared listings of each place, and the reads that concern one thing.
+
+Everything here may block on the network and belongs into a worker thread. Freshness is asked for by the caller, in epoch seconds of the
+clock the inventory was made with; what this process wrote itself is folded in (`goldenami.aws.effects` does that).
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from goldenami.aws.calls import Calls
+from goldenami.aws.errors import AwsError
+from goldenami.aws.facts import Facts
+from goldenami.aws.holding import Holding
+from goldenami.aws.lanes import Lanes
+from goldenami.aws.parameters import Parameters
+from goldenami.aws.permissions import Permissions
+from goldenami.plan.identity import VERSION, Owner, owner_of
+from goldenami.plan.values import Grants, Image, KeyFacts, Parameter, Place, RegionFacts, RegionView, Snapshot, Usage
+
+OnChange = Callable[[Owner, str], None]
+
+
+def ignore(owner: Owner, version: str) -> None:
+    """Wakes nobody."""
+
+
+@dataclass
+class _Place:
+    """What is kept of one place."""
+
+    holding: Holding
+    permissions: Permissions
+    parameters: Parameters
+    audited_at: float = 0.0
+    auditing: threading.Lock = field(default_factory=threading.Lock)
+
+
+class Inventory:
+    """Safe to use from several threads.
+
+    `on_change(owner, version)` is called, in the thread that read, when a listing or the audit shows that an owner's images, snapshots or
+    permissions are not as they were. The audit re-reads the longest unread permissions after a listing, at most every `audit_seconds`, in
+    about `audit_calls` calls.
+    """
+
+    def __init__(
+        self,
+        calls: Calls,
+        *,
+        clock: Callable[[], float] = time.time,
+        on_change: OnChange = ignore,
+        audit_calls: int = 10,
+        audit_seconds: float = 60.0,
+        lanes: Lanes | None = None,
+    ) -> None:
+        self.on_change = on_change
+        self._calls = calls
+        self._clock = clock
+        self._audit_calls = audit_calls
+        self._audit_seconds = audit_seconds
+        self._lanes = lanes or Lanes()
+        self._lock = threading.Lock()
+        self._places: dict[Place, _Place] = {}
+        self._facts = Facts(calls, clock)
+
+    # Shared listings.
+
+    def region(
+        self,
+        place: Place,
+        *,
+        not_older_than: float,
+        snapshots_not_older_than: float | None = None,
+        owner: Owner | None = None,
+        version: str | None = None,
+    ) -> RegionView:
+        """Images and snapshots of everybody, or of one owner (and version), which stays cheap however much the place holds.
+
+        Snapshots are as fresh as the images unless said otherwise. A problem instead of an exception.
+        """
+        kept = self._at(place)
+        snapshots = not_older_than if snapshots_not_older_than is None else snapshots_not_older_than
+        try:
+            kept.holding.read(not_older_than, snapshots)
+        except AwsError as error:
+            return RegionView(place, read_epoch_seconds=self._clock(), problem=error.problem)
+        view = kept.holding.view(owner, version)
+        self._tell(kept.holding.take_changes())
+        self._audit(kept)
+        return view
+
+    def regions(
+        self,
+        places: Iterable[Place],
+        *,
+        not_older_than: float,
+        snapshots_not_older_than: float | None = None,
+        owner: Owner | None = None,
+        version: str | None = None,
+    ) -> Mapping[Place, RegionView]:
+        """Several places at the same time; a slow one does not delay the others' reads, only this answer."""
+
+        def read(place: Place) -> RegionView:
+            return self.region(
+                place,
+                not_older_than=not_older_than,
+                snapshots_not_older_than=snapshots_not_older_than,
+                owner=owner,
+                version=version,
+            )
+
+        return self._lanes.map(read, places)
+
+    # Permissions.
+
+    def grants(self, place: Place, image: Image, *, not_older_than: float, key_arns: Iterable[str] = ()) -> Grants:
+        """What is permitted on the image, its snapshots and those keys. Raises AwsError.
+
+        Our own writes are folded in and renew the date: asking for "not older than my write" reads nothing, a later moment reads again.
+        """
+        return self._at(place).permissions.get(image, key_arns, not_older_than)
+
+    def cached_grants(self, place: Place, image_id: str) -> Grants | None:
+        """What was last read or written; nothing is read now."""
+        return self._at(place).permissions.cached(image_id)
+
+    # Single things.
+
+    def facts(
+        self, place: Place, *, kms_key_id: str | None = None, needs_default_encryption: bool = False, needs_public: bool = False
+    ) -> RegionFacts:
+        """The preflight of a place, kept for ten minutes. A problem instead of an exception."""
+        return self._facts.facts(place, kms_key_id=kms_key_id, needs_default_encryption=needs_default_encryption, needs_public=needs_public)
+
+    def key(self, place: Place, key_id: str) -> KeyFacts:
+        """Raises AwsError: FixTheSpec when there is no such key, FixTheAccess when it may not be seen."""
+        return self._facts.key(place, key_id)
+
+    def image(self, place: Place, image_id: str) -> Image | None:
+        """Own, shared or public, by id and now. Raises AwsError."""
+        return self._facts.image(place, image_id)
+
+    def image_named(self, place: Place, name: str) -> Image | None:
+        """Of this account, by name and now. Raises AwsError."""
+        return self._facts.image_named(place, name)
+
+    def snapshot(self, place: Place, snapshot_id: str) -> Snapshot | None:
+        """Raises AwsError."""
+        return self._facts.snapshot(place, snapshot_id)
+
+    def snapshots(self, place: Place, snapshot_ids: Sequence[str]) -> tuple[Snapshot, ...]:
+        """Those of them that this account may see. Raises AwsError."""
+        return self._facts.snapshots(place, tuple(snapshot_ids)) if snapshot_ids else ()
+
+    def instance(self, place: Place, instance_id: str) -> Image | None:
+        """What can rule an instance out as a source, in an image's words (state, root device, product codes ...). Raises AwsError."""
+        return self._facts.instance(place, instance_id)
+
+    def usage(self, place: Place, image_id: str) -> Usage:
+        """What refers to an image, read now; with a problem when anything could not be read."""
+        return self._facts.usage(place, image_id)
+
+    # Aliases.
+
+    def parameters(self, place: Place, owner: Owner, *, not_older_than: float) -> tuple[Parameter, ...]:
+        """Those that carry this owner's tag, without values; from one listing for all owners. Raises AwsError."""
+        return self._at(place).parameters.of(owner, not_older_than)
+
+    def parameter_values(self, place: Place, names: Sequence[str]) -> Mapping[str, str]:
+        """Values by name, of those that exist, read now. Raises AwsError."""
+        return self._at(place).parameters.values(names)
+
+    def parameter(self, place: Place, name: str) -> Parameter | None:
+        """Anybody's, with its tags, read now; None when there is none. Raises AwsError."""
+        return self._at(place).parameters.one(name)
+
+    # What the effects tell.
+
+    def now(self) -> float:
+        """Epoch seconds."""
+        return self._clock()
+
+    def holding(self, place: Place) -> Holding:
+        return self._at(place).holding
+
+    def permissions(self, place: Place) -> Permissions:
+        return self._at(place).permissions
+
+    def parameters_of(self, place: Place) -> Parameters:
+        return self._at(place).parameters
+
+    def _at(self, place: Place) -> _Place:
+        with self._lock:
+            if place not in self._places:
+                self._places[place] = _Place(
+                    Holding(place, self._calls, self._clock),
+                    Permissions(place, self._calls, self._clock),
+                    Parameters(place, self._calls, self._clock),
+                    # Not right away: what is known was just read.
+                    audited_at=self._clock(),
+                )
+            return self._places[place]
+
+    def _audit(self, kept: _Place) -> None:
+        if self._clock() - kept.audited_at < self._audit_seconds or not kept.auditing.acquire(blocking=False):
+            return
+        try:
+            kept.audited_at = self._clock()
+            images = {image.image_id: image for image in kept.holding.view().images}
+            differing = kept.permissions.audit(images, self._audit_calls)
+        except AwsError:
+            # The next audit comes round; what was reached is dated, so it begins where this one ended.
+            return
+        finally:
+            kept.auditing.release()
+        self._tell({(owner, image.tags.get(VERSION, "")) for image in differing if (owner := owner_of(image.tags))})
+
+    def _tell(self, changed: Iterable[tuple[Owner, str]]) -> None:
+        for owner, version in sorted(changed):
+            self.on_change(owner, version)

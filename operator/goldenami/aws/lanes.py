@@ -1,0 +1,74 @@
+"""Threads shared by all places, of which no place can take more than its part: a dead region holds up its own work only."""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from goldenami.plan.values import Place
+
+T = TypeVar("T")
+
+
+class Lanes:
+    """A bounded pool with a queue per place. `per_place` bounds how many threads one place has at once."""
+
+    def __init__(self, *, workers: int = 32, per_place: int = 4) -> None:
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="aws")
+        self._per_place = per_place
+        self._lock = threading.Lock()
+        self._running: dict[Place, int] = {}
+        self._waiting: dict[Place, deque[Callable[[], None]]] = {}
+
+    def submit(self, place: Place, work: Callable[[], T]) -> "Future[T]":
+        future: Future[T] = Future()
+
+        def run() -> None:
+            try:
+                _fulfil(future, work)
+            finally:
+                self._next(place)
+
+        with self._lock:
+            if self._running.get(place, 0) >= self._per_place:
+                self._waiting.setdefault(place, deque()).append(run)
+                return future
+            self._running[place] = self._running.get(place, 0) + 1
+        self._pool.submit(run)
+        return future
+
+    def map(self, work: Callable[[Place], T], places: Iterable[Place]) -> Mapping[Place, T]:
+        """In the places' order; with one place in the calling thread. Never to be called from within a lane."""
+        chosen = list(dict.fromkeys(places))
+        if len(chosen) == 1:
+            return {chosen[0]: work(chosen[0])}
+        futures = {place: self.submit(place, lambda place=place: work(place)) for place in chosen}  # type: ignore[misc]  # bound per place
+        return {place: future.result() for place, future in futures.items()}
+
+    def close(self) -> None:
+        """Waits for what runs; what waits is still done."""
+        self._pool.shutdown(wait=True)
+
+    def _next(self, place: Place) -> None:
+        with self._lock:
+            queue = self._waiting.get(place)
+            if queue:
+                run = queue.popleft()
+            else:
+                self._running[place] -= 1
+                if not self._running[place]:
+                    del self._running[place]
+                self._waiting.pop(place, None)
+                return
+        try:
+            self._pool.submit(run)
+        except RuntimeError:
+            run()  # The pool takes no more, and what was accepted is still done.
+
+
+def _fulfil(future: "Future[Any]", work: Callable[[], Any]) -> None:
+    try:
+        future.set_result(work())
+    except BaseException as error:  # noqa: BLE001 - it is raised where the result is asked for
+        future.set_exception(error)

@@ -1,0 +1,149 @@
+"""What a place holds: the last listing, with our own writes folded in until a listing shows them. No I/O.
+
+EC2 lists a new id late, and goes on listing a removed one for a while (EC2 API reference, "Eventual consistency"); a listing that began
+before a write knows nothing of it. So a write is kept beside the listing until one that began well after it has been read.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Generic, Protocol, TypeVar
+
+from goldenami.plan.identity import OWNER, RELEASED, VERSION
+
+LOST_SECONDS = 600.0
+"""A created id that no listing shows for this long is lost."""
+SETTLE_SECONDS = 5.0
+"""A listing that began this soon after a change may still show what was before it."""
+LINGER_SECONDS = 120.0
+"""A removed id may be listed this long."""
+
+
+class Tagged(Protocol):
+    @property
+    def tags(self) -> Mapping[str, str]: ...
+
+
+V = TypeVar("V", bound=Tagged)
+Key = tuple[str, str]
+
+
+def key_of(tags: Mapping[str, str]) -> Key:
+    """(owner, version): whose it is, or who released it."""
+    return (tags.get(OWNER) or tags.get(RELEASED, ""), tags.get(VERSION, ""))
+
+
+class _Kind(Enum):
+    CREATED = "created"
+    CHANGED = "changed"
+    GONE = "gone"
+
+
+@dataclass
+class _Fold(Generic[V]):
+    kind: _Kind
+    at: float
+    value: V | None = None
+    change: Callable[[V], V] | None = None
+
+
+class Ledger(Generic[V]):
+    """Values by id, and their ids by (owner, version). Not safe for threads by itself; times are epoch seconds.
+
+    `lost` makes the value that stands for a created id that never showed up.
+    """
+
+    def __init__(self, lost: Callable[[V], V]) -> None:
+        self._lost = lost
+        self.values: dict[str, V] = {}
+        self.vanished: set[str] = set()
+        """Ids that were listed once and are no more."""
+        self._folds: dict[str, list[_Fold[V]]] = {}
+        self._ids: dict[Key, dict[str, None]] = {}
+        self._was_listed = False
+
+    def of(self, owner: str, version: str | None = None) -> Iterable[tuple[str, V]]:
+        """Of one owner, or of one of its versions."""
+        keys = [(owner, version)] if version is not None else [key for key in self._ids if key[0] == owner]
+        return [(name, self.values[name]) for key in keys for name in self._ids.get(key, ())]
+
+    def created(self, name: str, value: V, at: float) -> None:
+        if name in self.values:
+            return  # The same answer to a repeated call.
+        self._folds[name] = [_Fold(_Kind.CREATED, at, value)]
+        self._put(name, value)
+
+    def changed(self, name: str, change: Callable[[V], V], at: float) -> None:
+        value = self.values.get(name)
+        if value is None:
+            return
+        folds = self._folds.setdefault(name, [])
+        for fold in folds:
+            if fold.kind is _Kind.CREATED and fold.value is not None:
+                fold.value = change(fold.value)
+        folds.append(_Fold(_Kind.CHANGED, at, change=change))
+        self._put(name, change(value))
+
+    def gone(self, name: str, at: float) -> None:
+        self._folds[name] = [_Fold(_Kind.GONE, at)]
+        self.vanished.add(name)
+        self._drop(name)
+
+    def merge(self, listing: Mapping[str, V], began: float) -> list[tuple[V | None, V | None]]:
+        """Takes a listing that began then: what differs from before, as (old, new). The first listing differs from nothing."""
+        before, first = self.values, not self._was_listed
+        now = dict(listing)
+        for name in list(self._folds):
+            value = self._folded(name, now.get(name), began)
+            if value is None:
+                now.pop(name, None)
+            else:
+                now[name] = value
+        # What is equal stays the same object: ten thousand images are not made anew every ten minutes.
+        self.values = {name: old if (old := before.get(name)) == value else value for name, value in now.items()}
+        self._was_listed = True
+        self.vanished |= before.keys() - self.values.keys()
+        self.vanished -= self.values.keys()
+        self._index()
+        if first:
+            return []
+        names = (name for name in before.keys() | self.values.keys() if before.get(name) is not self.values.get(name))
+        return [(before.get(name), self.values.get(name)) for name in names]
+
+    def _folded(self, name: str, listed: V | None, began: float) -> V | None:
+        kept: list[_Fold[V]] = []
+        value = listed
+        for fold in self._folds[name]:
+            if fold.kind is _Kind.CREATED and listed is None and fold.value is not None:
+                value = self._lost(fold.value) if began - fold.at >= LOST_SECONDS else fold.value
+                kept.append(fold)
+            elif fold.kind is _Kind.CHANGED and fold.change is not None and began <= fold.at + SETTLE_SECONDS:
+                # On a created value the change has been made already; the same change twice is one.
+                value = fold.change(value) if value is not None else None
+                kept.append(fold)
+            elif fold.kind is _Kind.GONE and began <= fold.at + LINGER_SECONDS:
+                value = None
+                kept.append(fold)
+        if kept:
+            self._folds[name] = kept
+        else:
+            del self._folds[name]
+        return value
+
+    def _put(self, name: str, value: V) -> None:
+        self._drop(name)
+        self.values[name] = value
+        self._ids.setdefault(key_of(value.tags), {})[name] = None
+
+    def _drop(self, name: str) -> None:
+        old = self.values.pop(name, None)
+        if old is not None:
+            ids = self._ids.get(key_of(old.tags), {})
+            ids.pop(name, None)
+            if not ids:
+                self._ids.pop(key_of(old.tags), None)
+
+    def _index(self) -> None:
+        self._ids = {}
+        for name, value in self.values.items():
+            self._ids.setdefault(key_of(value.tags), {})[name] = None

@@ -1,0 +1,193 @@
+"""Who may launch our images, copy their snapshots and use their keys: read one resource a call, remembered, and audited by turns.
+
+EC2 tells launch permissions for one image a call and has no listing of them, so they are read when somebody asks, kept in step with our own
+writes, and looked at again by an audit that reads the longest unread ones within a budget.
+"""
+
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from goldenami.aws import translate
+from goldenami.aws.calls import Calls
+from goldenami.aws.errors import NotFound
+from goldenami.plan.values import NOBODY, Grants, Image, KeyGrant, Place, Principals
+
+
+@dataclass(frozen=True)
+class _Record:
+    """`read_at`: when the oldest part was read or written by us. `audited_at`: when all of it was last read."""
+
+    launch: Principals
+    snapshots: Mapping[str, Principals]
+    read_at: float
+    audited_at: float
+    born: bool = False
+    """Made by this process, so snapshots that are not named here are nobody's yet."""
+
+    def covers(self, snapshot_ids: Iterable[str]) -> bool:
+        return self.born or self.snapshots.keys() >= set(snapshot_ids)
+
+
+@dataclass(frozen=True)
+class _Key:
+    grants: tuple[KeyGrant, ...]
+    read_at: float
+    audited_at: float
+    image_ids: frozenset[str] = field(default_factory=frozenset)
+
+
+class Permissions:
+    """Of one place. Safe to use from several threads."""
+
+    def __init__(self, place: Place, calls: Calls, clock: Callable[[], float]) -> None:
+        self._place = place
+        self._calls = calls
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._images: dict[str, _Record] = {}
+        self._keys: dict[str, _Key] = {}
+
+    def get(self, image: Image, key_arns: Iterable[str], not_older_than: float) -> Grants:
+        """Reads what is unknown or older. Raises AwsError."""
+        record = self._images.get(image.image_id)
+        if record is None or record.read_at < not_older_than or not record.covers(image.snapshot_ids):
+            record = self._read_image(image)
+        keys = {arn: self._key(arn, image.image_id, not_older_than) for arn in key_arns}
+        return self._grants(record, image.snapshot_ids, keys)
+
+    def cached(self, image_id: str) -> Grants | None:
+        record = self._images.get(image_id)
+        if record is None:
+            return None
+        keys = {arn: key.grants for arn, key in list(self._keys.items()) if image_id in key.image_ids}
+        return self._grants(record, record.snapshots, keys)
+
+    @staticmethod
+    def _grants(record: _Record, snapshot_ids: Iterable[str], keys: Mapping[str, tuple[KeyGrant, ...]]) -> Grants:
+        return Grants(record.launch, {name: record.snapshots.get(name, NOBODY) for name in snapshot_ids}, keys)
+
+    def born(self, image_id: str) -> None:
+        """A new image is nobody's but its owner's: there is nothing to read."""
+        now = self._clock()
+        with self._lock:
+            self._images.setdefault(image_id, _Record(NOBODY, {}, now, now, born=True))
+
+    def launch_changed(self, image_id: str, change: Callable[[Principals], Principals]) -> None:
+        """Our own write. What was not known stays unknown."""
+        self._change(image_id, lambda record: replace(record, launch=change(record.launch)))
+
+    def snapshot_changed(self, image_id: str, snapshot_id: str, change: Callable[[Principals], Principals]) -> None:
+        def with_snapshot(record: _Record) -> _Record:
+            return replace(record, snapshots={**record.snapshots, snapshot_id: change(record.snapshots.get(snapshot_id, NOBODY))})
+
+        self._change(image_id, with_snapshot)
+
+    def key_changed(self, arn: str, change: Callable[[tuple[KeyGrant, ...]], tuple[KeyGrant, ...]]) -> None:
+        with self._lock:
+            if key := self._keys.get(arn):
+                self._keys[arn] = replace(key, grants=change(key.grants), read_at=max(key.read_at, self._clock()))
+
+    def forget(self, name: str) -> None:
+        """An image id or a key ARN: what is known of it may be wrong, because an answer was lost, or because it is gone."""
+        with self._lock:
+            self._images.pop(name, None)
+            self._keys.pop(name, None)
+
+    def audit(self, images: Mapping[str, Image], budget: int) -> list[Image]:
+        """Reads again what was read longest ago, in about `budget` calls: the images whose permissions turned out to be different."""
+        differing: list[Image] = []
+        for name in self._by_age(images):
+            if budget <= 0:
+                break
+            if image := images.get(name):
+                budget -= 1 + len(image.snapshot_ids)
+                differing += self._audit_image(image)
+            else:
+                budget -= 1
+                differing += self._audit_key(name, images)
+        return differing
+
+    def _by_age(self, images: Mapping[str, Image]) -> list[str]:
+        with self._lock:
+            for gone in self._images.keys() - images.keys():
+                del self._images[gone]
+            ages = {name: record.audited_at for name, record in self._images.items() if images[name].state == "available"}
+            ages |= {arn: key.audited_at for arn, key in self._keys.items() if key.image_ids & images.keys()}
+        return sorted(ages, key=lambda name: (ages[name], name))
+
+    def _audit_image(self, image: Image) -> list[Image]:
+        before = self._images.get(image.image_id)
+        try:
+            after = self._read_image(image)
+        except NotFound:
+            return []
+        snapshots = {name: before.snapshots.get(name, NOBODY) for name in image.snapshot_ids} if before else after.snapshots
+        return [image] if before and (before.launch, snapshots) != (after.launch, after.snapshots) else []
+
+    def _audit_key(self, arn: str, images: Mapping[str, Image]) -> list[Image]:
+        before = self._keys.get(arn)
+        after = self._read_key(arn, before.image_ids if before else frozenset())
+        if before is None or set(before.grants) == set(after.grants):
+            return []
+        return [images[name] for name in sorted(after.image_ids) if name in images]
+
+    def _change(self, image_id: str, change: Callable[[_Record], _Record]) -> None:
+        with self._lock:
+            if record := self._images.get(image_id):
+                self._images[image_id] = replace(change(record), read_at=max(record.read_at, self._clock()))
+
+    def _read_image(self, image: Image) -> _Record:
+        began, known = self._clock(), self._images.get(image.image_id)
+        answer = self._calls.ec2(
+            self._place,
+            "DescribeImageAttribute",
+            lambda ec2: ec2.describe_image_attribute(ImageId=image.image_id, Attribute="launchPermission"),
+            about=image.image_id,
+        )
+        launch = translate.principals(answer.get("LaunchPermissions", ()))
+        record = _Record(launch, {name: self._read_snapshot(name) for name in image.snapshot_ids}, began, began)
+        with self._lock:
+            # A write of ours meanwhile is newer than what was read: then the next to ask reads again.
+            if self._images.get(image.image_id) is known:
+                self._images[image.image_id] = record
+        return record
+
+    def _read_snapshot(self, snapshot_id: str) -> Principals:
+        answer = self._calls.ec2(
+            self._place,
+            "DescribeSnapshotAttribute",
+            lambda ec2: ec2.describe_snapshot_attribute(SnapshotId=snapshot_id, Attribute="createVolumePermission"),
+            about=snapshot_id,
+        )
+        return translate.principals(answer.get("CreateVolumePermissions", ()))
+
+    def _key(self, arn: str, image_id: str, not_older_than: float) -> tuple[KeyGrant, ...]:
+        key = self._keys.get(arn)
+        if key is None or key.read_at < not_older_than:
+            key = self._read_key(arn, key.image_ids if key else frozenset())
+        if image_id not in key.image_ids:
+            with self._lock:
+                self._keys[arn] = replace(self._keys.get(arn, key), image_ids=key.image_ids | {image_id})
+        return key.grants
+
+    def _read_key(self, arn: str, image_ids: frozenset[str]) -> _Key:
+        began, known = self._clock(), self._keys.get(arn)
+        rows: list[object] = []
+        marker: dict[str, str] = {}
+        while True:
+            answer = self._calls.kms(
+                self._place,
+                "ListGrants",
+                lambda kms, more=marker: kms.list_grants(KeyId=arn, Limit=100, **more),  # type: ignore[misc]  # bound per page
+                about=arn,
+            )
+            rows += answer.get("Grants", ())
+            if not answer.get("Truncated"):
+                break
+            marker = {"Marker": answer["NextMarker"]}
+        key = _Key(tuple(translate.key_grant(row) for row in rows), began, began, image_ids)  # type: ignore[arg-type]
+        with self._lock:
+            if self._keys.get(arn) is known:
+                self._keys[arn] = key
+        return key
