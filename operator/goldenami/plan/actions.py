@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from goldenami.plan.values import NOTHING, Place, Principals
+from goldenami.plan.values import Place, Principals
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class CreateImage(Action):
     reboot: bool
     description: str = ""
     volumes: tuple[Volume, ...] = ()
-    tags: Mapping[str, str] = NOTHING
+    tags: Mapping[str, str] = field(default_factory=dict)
 
     def _what(self) -> str:
         return f"create image {self.name} from instance {self.instance_id}" + (", rebooting it" if self.reboot else " without a reboot")
@@ -63,7 +63,7 @@ class RegisterImage(Action):
     tpm_support: str | None
     volume_type: str | None = None
     description: str = ""
-    tags: Mapping[str, str] = NOTHING
+    tags: Mapping[str, str] = field(default_factory=dict)
 
     def _what(self) -> str:
         return f"register image {self.name} from snapshot {self.snapshot_id}"
@@ -80,7 +80,7 @@ class CopyImage(Action):
     attempt: int = 1
     description: str = ""
     kms_key_id: str | None = None
-    tags: Mapping[str, str] = NOTHING
+    tags: Mapping[str, str] = field(default_factory=dict)
 
     def _what(self) -> str:
         key = f", encrypted with {self.kms_key_id}" if self.kms_key_id else ""
@@ -227,7 +227,7 @@ class PutParameter(Action):
     parameter: str
     image_id: str
     create: bool
-    tags: Mapping[str, str] = NOTHING
+    tags: Mapping[str, str] = field(default_factory=dict)
 
     def _what(self) -> str:
         return f"{'create' if self.create else 'set'} parameter {self.parameter} = {self.image_id}"
@@ -246,7 +246,7 @@ class TagParameter(Action):
     """Adds and removes tags of a parameter; its value stays as it is."""
 
     parameter: str
-    add: Mapping[str, str] = NOTHING
+    add: Mapping[str, str] = field(default_factory=dict)
     remove: tuple[str, ...] = ()
 
     def _what(self) -> str:

@@ -5,10 +5,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from goldenami.api.reasons import Reason
 
-NOTHING: Mapping[str, str] = {}
+
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, order=True)
@@ -125,7 +127,7 @@ class Snapshot:
     message: str = ""
     """StateMessage: why an asynchronous copy failed."""
     started_epoch_seconds: float = 0.0
-    tags: Mapping[str, str] = NOTHING
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -149,7 +151,7 @@ class Image:
     deregistration_protection: str = ""
     snapshot_ids: tuple[str, ...] = ()
     """Empty while a copy is pending: EC2 does not tell them yet."""
-    tags: Mapping[str, str] = NOTHING
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -210,6 +212,6 @@ class Parameter:
     name: str
     version: int
     data_type: str
-    tags: Mapping[str, str] = NOTHING
+    tags: Mapping[str, str] = field(default_factory=dict)
     value: str = ""
     """Empty: not read."""
