@@ -9,17 +9,18 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from goldenami.plan.values import NOTHING, Image, KeyFacts, KeyGrant, Parameter, Principals, Snapshot
+from goldenami.plan.values import Image, KeyFacts, KeyGrant, Parameter, Principals, Snapshot
 
 _tag_sets: dict[tuple[tuple[str, str], ...], Mapping[str, str]] = {}
 _MOST_TAG_SETS = 20_000
+_NO_TAGS: Mapping[str, str] = {}
 
 
 def tags(answer: Iterable[Mapping[str, Any]] | None) -> Mapping[str, str]:
     """`[{Key, Value}]` as a mapping. Equal sets are one object: an image and its snapshots carry the same."""
     pairs = tuple(sorted((sys.intern(str(tag["Key"])), sys.intern(str(tag.get("Value", "")))) for tag in answer or ()))
     if not pairs:
-        return NOTHING
+        return _NO_TAGS
     if len(_tag_sets) > _MOST_TAG_SETS:
         _tag_sets.clear()
     return _tag_sets.setdefault(pairs, dict(pairs))
@@ -136,5 +137,5 @@ def key_grant(answer: Mapping[str, Any]) -> KeyGrant:
     return KeyGrant(answer["GrantId"], str(answer.get("Name", "")), root.group(1) if root else principal)
 
 
-def parameter(answer: Mapping[str, Any], tags: Mapping[str, str] = NOTHING) -> Parameter:
+def parameter(answer: Mapping[str, Any], tags: Mapping[str, str] = _NO_TAGS) -> Parameter:
     return Parameter(answer["Name"], int(answer.get("Version", 0)), str(answer.get("DataType", "")), tags)
