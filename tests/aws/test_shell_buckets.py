@@ -27,7 +27,7 @@ def allowed(attempt: Callable[[], Any], *, at_most: int) -> int:
 
 
 def copy_image(aws: LocalAws) -> Any:
-    return aws.client("ec2").copy_image(Name="x", SourceImageId="ami-00000000000000000", SourceRegion="eu-west-1", DryRun=True)
+    return aws.client("ec2").copy_image(Name="copy", SourceImageId="ami-00000000000000000", SourceRegion="eu-west-1", DryRun=True)
 
 
 def describe_images(aws: LocalAws) -> Any:

@@ -1,7 +1,7 @@
 """The local AWS's clock: real, scaled, or moved only by hand.
 
-Everything that takes time in EC2 (a copy, a snapshot, a token bucket's refill, the lag of a listing) asks this clock, so months pass in a second
-and a test never sleeps.
+Everything that takes time in EC2 (a copy, a snapshot, a token bucket's refill, the lag of a listing) asks this clock, so months pass in a
+second and a test never sleeps.
 """
 
 import threading

@@ -4,6 +4,7 @@ Made through AWS's own API, so that what is sown is what anybody could have made
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import boto3
@@ -28,29 +29,38 @@ def sow(
     """Returns, per account, its image, instance and key ARNs by region, and the organization and unit that the last account is in."""
     seconds, lab.settings.image_seconds = lab.settings.image_seconds, 0.0  # what is there at the start took no time
     try:
-        sown: dict[str, Any] = {account: _account(endpoint_url, account, region, key_regions) for account in accounts}
+        session = boto3.Session()  # loads each service's model once
+        sown: dict[str, Any] = {account: _account(_Door(session, endpoint_url, account), region, key_regions) for account in accounts}
     finally:
         lab.settings.image_seconds = seconds
     sown["memberships"] = sorted(organizations.enrol(accounts[-1], management_account=accounts[0], unit_path=UNIT))
     return sown
 
 
-def _account(endpoint_url: str, account: str, region: str, key_regions: Sequence[str]) -> dict[str, Any]:
-    ec2 = _client(endpoint_url, "ec2", account, region)
+@dataclass(frozen=True)
+class _Door:
+    """Clients of one account."""
+
+    session: boto3.Session
+    endpoint_url: str
+    account: str
+
+    def client(self, service: str, region: str) -> Any:
+        return self.session.client(
+            service,  # type: ignore[call-overload]  # its overloads are literals
+            region_name=region,
+            endpoint_url=self.endpoint_url,
+            aws_access_key_id=access_key_of(self.account),
+            aws_secret_access_key=SECRET_ACCESS_KEY,
+            config=Config(retries={"total_max_attempts": 3, "mode": "standard"}, proxies={}),
+        )
+
+
+def _account(door: _Door, region: str, key_regions: Sequence[str]) -> dict[str, Any]:
+    ec2 = door.client("ec2", region)
     image_id = _image(ec2, region)
-    keys = {each: _key(_client(endpoint_url, "kms", account, each)) for each in key_regions}
+    keys = {each: _key(door.client("kms", each)) for each in key_regions}
     return {"image": image_id, "instance": _instance(ec2, image_id), "keys": keys}
-
-
-def _client(endpoint_url: str, service: str, account: str, region: str) -> Any:
-    return boto3.Session().client(
-        service,  # type: ignore[call-overload]  # its overloads are literals
-        region_name=region,
-        endpoint_url=endpoint_url,
-        aws_access_key_id=access_key_of(account),
-        aws_secret_access_key=SECRET_ACCESS_KEY,
-        config=Config(retries={"total_max_attempts": 3, "mode": "standard"}, proxies={}),
-    )
 
 
 def _image(ec2: Any, region: str) -> str:

@@ -1,0 +1,135 @@
+"""The audit: every call with its arguments and answer, found by filters, in a file if wanted, and never a secret."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from goldenami.local.aws import AuditedCall, LocalAws
+from goldenami.local.aws.client import LabError
+from support.aws import NewAccount
+
+IMAGE_TAGS = [{"ResourceType": "snapshot", "Tags": [{"Key": "goldenami.dev/owner", "Value": "main/images/web"}]}]
+
+
+def make_snapshot(aws: LocalAws, account: str, region: str = "us-east-1") -> str:
+    ec2 = aws.client("ec2", account=account, region=region)
+    volume = ec2.create_volume(AvailabilityZone=f"{region}a", Size=8)["VolumeId"]
+    return str(ec2.create_snapshot(VolumeId=volume, TagSpecifications=IMAGE_TAGS)["SnapshotId"])
+
+
+def only(calls: list[AuditedCall]) -> AuditedCall:
+    (call,) = calls
+    return call
+
+
+def test_a_call_is_recorded_with_arguments_under_their_names_and_the_ids_it_made(local_aws: LocalAws, account: str) -> None:
+    snapshot = make_snapshot(local_aws, account, region="eu-west-1")
+    call = only(local_aws.lab.audit_calls(account=account, operation="CreateSnapshot"))
+    assert (call.name, call.account, call.region) == ("ec2.CreateSnapshot", account, "eu-west-1")
+    assert call.arguments["TagSpecifications"] == IMAGE_TAGS
+    assert snapshot in call.ids
+    assert (call.outcome, call.effect, call.status, call.code, call.mutating) == ("answered", True, 200, "", True)
+    assert 0 < call.duration_seconds < 5
+
+
+def test_a_json_call_is_recorded_with_the_plain_members_of_its_answer(local_aws: LocalAws, account: str) -> None:
+    local_aws.client("ssm", account=account).put_parameter(Name="/a", Value="1", Type="String")
+    call = only(local_aws.lab.audit_calls(account=account))
+    assert call.arguments == {"Name": "/a", "Value": "1", "Type": "String"}
+    assert call.answer == {"Version": 1, "Tier": "Standard"}
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "arguments", "code", "status"),
+    [
+        pytest.param("ec2", "describe_images", {"ImageIds": ["ami-0123456789abcdef0"]}, "InvalidAMIID.NotFound", 400, id="EC2"),
+        pytest.param("ssm", "get_parameter", {"Name": "/none"}, "ParameterNotFound", 400, id="JSON"),
+        pytest.param(
+            "sts", "assume_role", {"RoleArn": "arn:aws:iam::x:role/none", "RoleSessionName": "test"}, "ValidationError", 400, id="Query"
+        ),
+    ],
+)
+def test_a_refused_call_is_recorded_with_its_code(
+    local_aws: LocalAws, account: str, service: str, operation: str, arguments: dict[str, Any], code: str, status: int
+) -> None:
+    with pytest.raises(ClientError):
+        getattr(local_aws.client(service, account=account), operation)(**arguments)
+    call = only(local_aws.lab.audit_calls(account=account))
+    assert (call.code, call.status, call.outcome) == (code, status, "answered")
+
+
+def test_reads_writes_and_dry_runs_are_told_apart(local_aws: LocalAws, account: str) -> None:
+    ec2 = local_aws.client("ec2", account=account)
+    ec2.describe_images(Owners=["self"])
+    ec2.create_volume(AvailabilityZone="us-east-1a", Size=1)
+    with pytest.raises(ClientError, match="DryRunOperation"):
+        ec2.create_volume(AvailabilityZone="us-east-1a", Size=1, DryRun=True)
+    assert [call.mutating for call in local_aws.lab.audit_calls(account=account)] == [False, True, False]
+    assert local_aws.lab.audit_counts(account=account, mutating=True) == {"ec2.CreateVolume": 1}
+
+
+def test_calls_are_numbered_in_order_and_found_by_filters(local_aws: LocalAws, new_account: NewAccount) -> None:
+    mine, theirs = new_account(), new_account()
+    snapshot = make_snapshot(local_aws, mine, "us-east-1")
+    make_snapshot(local_aws, theirs, "eu-west-1")
+    calls = local_aws.lab.audit_calls(account=mine)
+    first, second = calls
+    assert first.sequence < second.sequence
+    lab = local_aws.lab
+    assert [call.operation for call in lab.audit_calls(account=mine, since=first.sequence)] == ["CreateSnapshot"]
+    assert [call.operation for call in lab.audit_calls(account=mine, operation="ec2.*Volume")] == ["CreateVolume"]
+    assert [call.account for call in lab.audit_calls(id=snapshot)] == [mine]
+    assert lab.audit_calls(account=mine, region="eu-west-1") == []
+    assert lab.audit_counts(account=theirs) == {"ec2.CreateSnapshot": 1, "ec2.CreateVolume": 1}
+
+
+def test_an_unknown_filter_is_refused_with_the_known_ones(local_aws: LocalAws) -> None:
+    with pytest.raises(LabError, match="operation"):
+        local_aws.lab.audit_calls(colour="red")
+
+
+def test_a_cleared_audit_goes_on_counting(lab_aws: LocalAws) -> None:
+    ssm = lab_aws.client("ssm")
+    ssm.describe_parameters()
+    before = only(lab_aws.lab.audit_calls()).sequence
+    lab_aws.lab.clear_audit()
+    assert lab_aws.lab.audit_calls() == []
+    ssm.describe_parameters()
+    assert only(lab_aws.lab.audit_calls()).sequence > before
+
+
+def test_no_secret_is_ever_recorded(lab_aws: LocalAws) -> None:
+    ssm, kms, sts = lab_aws.client("ssm"), lab_aws.client("kms"), lab_aws.client("sts")
+    ssm.put_parameter(Name="/secret", Value="hunter2-first", Type="SecureString")
+    ssm.put_parameter(Name="/secret", Value="hunter2-second", Overwrite=True)
+    credentials = sts.assume_role(RoleArn="arn:aws:iam::222222222222:role/a", RoleSessionName="test")["Credentials"]
+    key = kms.create_key()["KeyMetadata"]["KeyId"]
+    kms.encrypt(KeyId=key, Plaintext=b"hunter2-third")
+    kms.generate_data_key(KeyId=key, KeySpec="AES_256")
+    lab_aws.lab.add_fault("refuse", operation="RunInstances")
+    with pytest.raises(ClientError):
+        lab_aws.client("ec2").run_instances(ImageId="ami-0123456789abcdef0", MinCount=1, MaxCount=1, UserData="hunter2-fourth")
+    everything = json.dumps([(call.arguments, call.answer) for call in lab_aws.lab.audit_calls()], default=str)
+    for secret in ("hunter2", "aHVudGVyMi", credentials["SecretAccessKey"], credentials["SessionToken"], "AWS4-HMAC"):
+        assert secret not in everything
+
+
+def test_an_image_alias_is_shown_though_its_type_is_left_out(lab_aws: LocalAws) -> None:
+    ssm = lab_aws.client("ssm")
+    ssm.put_parameter(Name="/a", Value="first", Type="String")
+    ssm.put_parameter(Name="/a", Value="ami-0123456789abcdef0", Overwrite=True)
+    assert [call.arguments["Value"] for call in lab_aws.lab.audit_calls(operation="PutParameter")] == ["first", "ami-0123456789abcdef0"]
+
+
+def test_the_audit_can_be_a_file_of_json_lines(tmp_path: Path) -> None:
+    file = tmp_path / "audit.jsonl"
+    with LocalAws.start(in_process=True, audit_file=file) as aws:
+        aws.client("ssm").put_parameter(Name="/a", Value="1", Type="String")
+        aws.client("ssm").describe_parameters()
+        recorded = aws.lab.audit_calls()
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    assert [AuditedCall(**line) for line in lines] == recorded
+    assert [line["operation"] for line in lines] == ["PutParameter", "DescribeParameters"]
