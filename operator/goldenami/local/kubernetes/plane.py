@@ -20,7 +20,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
-from . import audit, commands
+from . import commands
+from .audit import POLICY, AuditEntry, entries, has_marker
 from .errors import ControlPlaneError, KubectlError
 from .folder import claimed
 from .identities import ADMIN, CONTROLLER_MANAGER, LOOPBACK, Identities, groups_of
@@ -54,7 +55,7 @@ class ControlPlane:
         self._tls = ssl.create_default_context(cafile=self._identities.authority_certificate)
         self._tls.load_cert_chain(self._identities.admin_certificate, self._identities.admin_key)
         self._audit_policy = folder / "audit-policy.yaml"
-        self._audit_policy.write_text(audit.POLICY, encoding="utf-8")
+        self._audit_policy.write_text(POLICY, encoding="utf-8")
         (folder / "logs").mkdir(exist_ok=True)
 
     @classmethod
@@ -97,15 +98,15 @@ class ControlPlane:
             raise KubectlError(done.stderr.strip() or f"kubectl {words[0] if words else ''} ended with code {done.returncode}")
         return done.stdout
 
-    def audit(self) -> list[audit.AuditEntry]:
+    def audit(self) -> list[AuditEntry]:
         """Every request for a resource that was answered until now, oldest first; watches appear when they end."""
         if not self._record:
             raise ControlPlaneError("this control plane keeps no audit log; it was started with audit=False")
         # The line of a request may be written just after its answer: one more request, once logged, comes after all of them.
         marker = f"marker={uuid.uuid4()}"
         self._get(f"/version?{marker}")
-        self._wait_until(lambda: audit.has_marker(self.audit_log, marker), "the audit log does not catch up")
-        return list(audit.entries(self.audit_log))
+        self._wait_until(lambda: has_marker(self.audit_log, marker), "the audit log does not catch up")
+        return list(entries(self.audit_log))
 
     def pause_apiserver(self) -> None:
         """Freezes it: connections stay open and get no answer."""
