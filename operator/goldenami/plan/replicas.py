@@ -138,7 +138,7 @@ def _absent(version: Version, replica: Replica, observed: Observed, source: Find
         return refusal
     origin = source.image or _another(version, observed)
     if origin is None:
-        return Finding(replica.region, Reason.DEPENDENCY_NOT_READY, f"{replica.region} waits for the source: {source.message}")
+        return Finding(replica.region, Reason.DEPENDENCY_NOT_READY, f"{replica.region} waits for the source")
     return _copy(version, replica, observed, origin, attempt)
 
 
@@ -164,7 +164,7 @@ def _adopt(version: Version, replica: Replica, source: Finding) -> Finding | Non
         return None
     image, region = source.image, replica.region
     if image is None:
-        return Finding(region, Reason.DEPENDENCY_NOT_READY, f"{region} waits for the source: {source.message}")
+        return Finding(region, Reason.DEPENDENCY_NOT_READY, f"{region} waits for the source")
     holder = identity.owner_of(image.tags)
     if image.owner_id != version.account.account_id:
         return Finding(region, Reason.CONFLICT, f"{image.image_id} belongs to account {image.owner_id}: only an own image can be adopted; "
