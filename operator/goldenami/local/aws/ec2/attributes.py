@@ -85,7 +85,7 @@ def describe_image_attribute(call: Call) -> Mapping[str, Any]:
     attribute = call.required("Attribute")
     image = registered_image(call, call.required("ImageId"))
     if attribute == "blockDeviceMapping":
-        raise errors.Refused("AuthFailure", "Unauthorized attempt to access restricted resource", status=403)  # whoever asks
+        raise errors.Refused("AuthFailure", "Unauthorized attempt to access restricted resource", status=401)  # whoever asks
     if attribute not in _READS:
         raise errors.invalid_value(f"Value ({attribute}) for parameter attribute is invalid. Unknown attribute.")
     if attribute in _OWNERS_ONLY and image.owner != call.account:

@@ -5,7 +5,10 @@ CopyImage does not look whether a name is taken; what keeps a repeated call from
 
 from collections.abc import Mapping as MappingOf
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
+
+import botocore.session
 
 from goldenami.local.aws import kms, lab
 from goldenami.local.aws.ec2 import encryption, errors, render, tagging
@@ -60,7 +63,21 @@ def copy_image(call: Call) -> MappingOf[str, Any]:
     return answer
 
 
+@cache
+def _known_regions() -> frozenset[str]:
+    session = botocore.session.get_session()
+    return frozenset(
+        region for partition in session.get_available_partitions() for region in session.get_available_regions("ec2", partition)
+    )
+
+
+def _check_region(region: str) -> None:
+    if region not in _known_regions():
+        raise errors.Refused("InvalidRegion", f"The region '{region}' is not valid")
+
+
 def _copyable(call: Call, source_region: str) -> Image:
+    _check_region(source_region)
     source = registered_image(call, call.required("SourceImageId"), region=source_region)
     if source.state is not State.AVAILABLE:
         raise errors.image_unavailable(source.id, source.state.value)
@@ -93,9 +110,7 @@ def _key_admits(call: Call, snapshot: Snapshot) -> bool:
 def _check_slots(call: Call) -> None:
     quota = call.lab.settings.concurrent_copies_quota
     if len(call.store.copying[call.account, call.region]) >= quota:
-        raise errors.Refused(
-            "ResourceLimitExceeded", f"Too many AMI copies in progress. The limit is {quota} for this destination region.", status=503
-        )
+        raise errors.Refused("ResourceLimitExceeded", f"Too many AMI copies in progress. The limit is {quota} for this destination region.")
 
 
 def _copied_tags(call: Call, source: Image) -> dict[str, str]:
@@ -202,7 +217,9 @@ def copy_snapshot(call: Call) -> MappingOf[str, Any]:
 
 
 def _copyable_snapshot(call: Call) -> Snapshot:
-    source = find_snapshot(call, call.required("SourceSnapshotId"), region=call.required("SourceRegion"))
+    source_region = call.required("SourceRegion")
+    _check_region(source_region)
+    source = find_snapshot(call, call.required("SourceSnapshotId"), region=source_region)
     if source.state is not SnapshotState.COMPLETED:
         raise errors.Refused("IncorrectState", f"Snapshot {source.id} is in invalid state - {source.state.value}")
     return source
@@ -212,7 +229,7 @@ def _check_snapshot_slots(call: Call) -> None:
     quota = call.lab.settings.concurrent_snapshot_copies_quota
     if len(call.store.copying_snapshots[call.account, call.region]) >= quota:
         raise errors.Refused(
-            "ResourceLimitExceeded", f"Too many snapshot copies in progress. The limit is {quota} for this destination region.", status=503
+            "ResourceLimitExceeded", f"Too many snapshot copies in progress. The limit is {quota} for this destination region."
         )
 
 

@@ -48,7 +48,7 @@ def image_unavailable(image_id: str, why: str) -> Refused:
 
 
 def not_authorized_for_image(image_id: str) -> Refused:
-    return Refused("AuthFailure", f"Not authorized for image:{image_id}", status=403)
+    return Refused("AuthFailure", f"Not authorized for image:{image_id}", status=401)
 
 
 def snapshot_malformed(snapshot_id: str) -> Refused:
@@ -60,7 +60,7 @@ def snapshot_not_found(snapshot_id: str) -> Refused:
 
 
 def not_authorized_for_snapshot(snapshot_id: str) -> Refused:
-    return Refused("AuthFailure", f"Not authorized for snapshot:{snapshot_id}", status=403)
+    return Refused("AuthFailure", f"Not authorized for snapshot:{snapshot_id}", status=401)
 
 
 def token_mismatch() -> Refused:

@@ -168,6 +168,8 @@ def create_volume(call: Call) -> Original:
     """A volume from one of our snapshots takes its size and encryption; moto never sees the snapshot."""
     snapshot_id = call.text("SnapshotId")
     if snapshot_id is None:
+        if call.settings.encrypt_by_default:
+            _set(call.params, Encrypted=True, KmsKeyId=call.text("KmsKeyId") or encryption.default_key(call))
         return call.shell.original()
     snapshot = completed_snapshot(call, snapshot_id)
     call.confirm()

@@ -9,7 +9,7 @@ from goldenami.local.aws.ec2 import errors, tagging
 from goldenami.local.aws.ec2.call import Call
 from goldenami.local.aws.ec2.records import Image, Mapping, Snapshot, SnapshotState, State
 from goldenami.local.aws.ec2.shell import Disk, Instance
-from goldenami.local.aws.ec2.snapshots import new_snapshot
+from goldenami.local.aws.ec2.snapshots import key_of, new_snapshot
 from goldenami.local.aws.ec2.visibility import find_snapshot
 
 _NAME = re.compile(r"[A-Za-z0-9()\[\] ./\-'@_]{3,128}")
@@ -182,7 +182,7 @@ def _taken(
     volume = disk.volume
     snapshot = new_snapshot(
         call, seconds=call.lab.settings.image_seconds, volume_id=volume.id, volume_size=volume.size, encrypted=volume.encrypted,
-        kms_key=volume.kms_key, tags=tags, description=f"Created by CreateImage({instance.id}) for {image_id}",
+        kms_key=key_of(call, volume), tags=tags, description=f"Created by CreateImage({instance.id}) for {image_id}",
     )  # fmt: skip
     mapping = Mapping(
         disk.device_name, snapshot.id, volume.size, volume.volume_type, disk.delete_on_termination, volume.encrypted, volume.iops,

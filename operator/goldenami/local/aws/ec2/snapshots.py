@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from goldenami.local.aws.ec2 import errors, filters, paging, render, tagging
+from goldenami.local.aws.ec2 import encryption, errors, filters, paging, render, tagging
 from goldenami.local.aws.ec2.call import Call
 from goldenami.local.aws.ec2.records import Snapshot, SnapshotState, iso
 from goldenami.local.aws.ec2.shell import Volume
@@ -91,10 +91,15 @@ def _instance_snapshot(snapshot: Snapshot, call: Call) -> render.Xml:
     )  # fmt: skip
 
 
+def key_of(call: Call, volume: Volume) -> str | None:
+    """The ARN of the key of a volume's snapshots: its own."""
+    return encryption.resolved(call, volume.kms_key) if volume.encrypted and volume.kms_key else None
+
+
 def _take(call: Call, volume: Volume, tags: Mapping[str, str]) -> Snapshot:
     return new_snapshot(
         call, seconds=call.lab.settings.image_seconds, volume_id=volume.id, volume_size=volume.size, encrypted=volume.encrypted,
-        kms_key=volume.kms_key, tags=tags, description=call.text("Description") or "",
+        kms_key=key_of(call, volume), tags=tags, description=call.text("Description") or "",
     )  # fmt: skip
 
 
