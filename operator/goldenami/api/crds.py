@@ -247,9 +247,7 @@ class _Shape:
         if schema.get("type") == "integer":
             schema["format"] = "int64"
         if "properties" in node:
-            schema["properties"] = {
-                name: self(child, f"{path}.{name}", declared=declared) for name, child in node["properties"].items()
-            }
+            schema["properties"] = {name: self(child, f"{path}.{name}", declared=declared) for name, child in node["properties"].items()}
         if "items" in node:
             schema["items"] = self(node["items"], f"{path}[]", declared=declared)
         if "additionalProperties" in node:

@@ -107,14 +107,17 @@ MAX_TAGS = 40
 MAX_SNAPSHOTS = 32
 """Snapshots of one image: an instance takes about 27 EBS volumes."""
 
-AccountId = Annotated[str, Shaped(r"^[0-9]{12}$", 'an AWS account id is 12 digits, in quotes: "111122223333"', 12)]
+SHORT = 64
+"""Longer than any id whose length the pattern fixes: the API server does not come to our sentence when a string exceeds maxLength."""
+
+AccountId = Annotated[str, Shaped(r"^[0-9]{12}$", 'an AWS account id is 12 digits, in quotes: "111122223333"', SHORT)]
 
 Region = Annotated[
     str,
     Shaped(
         r"^[a-z]{2,4}(-[a-z]+){1,3}-[0-9]{1,2}$",
         "a region is written as us-east-1 or eu-west-3, not as an availability zone or a place",
-        32,
+        SHORT,
     ),
 ]
 
@@ -122,7 +125,7 @@ Region = Annotated[
 def _ec2_id(prefix: str, article_and_noun: str) -> Shaped:
     # EC2 gave out 8 digits until 2016 and gives 17 since; old ids stay valid.
     sentence = f"{article_and_noun} id is {prefix}- and 8 or 17 hexadecimal digits: {prefix}-0a1b2c3d4e5f60718"
-    return Shaped(rf"^{prefix}-([0-9a-f]{{8}}|[0-9a-f]{{17}})$", sentence, len(prefix) + 18)
+    return Shaped(rf"^{prefix}-([0-9a-f]{{8}}|[0-9a-f]{{17}})$", sentence, SHORT)
 
 
 ImageId = Annotated[str, _ec2_id("ami", "an image")]
@@ -173,7 +176,7 @@ SemVer = Annotated[
 _DURATION = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$"
 Interval = Annotated[
     str,
-    Shaped(_DURATION, "an interval is a duration: 30s, 10m or 1h30m", 32),
+    Shaped(_DURATION, "an interval is a duration: 30s, 10m or 1h30m", SHORT),
     Cel(
         f"!self.matches({json.dumps(_DURATION)}) || (duration(self) >= duration('10s') && duration(self) <= duration('24h'))",
         "an interval is between 10s and 24h",
@@ -190,7 +193,7 @@ ObjectName = Annotated[
 ]
 
 DeviceName = Annotated[
-    str, Shaped(r"^(/dev/)?(sd[a-z]([1-9]|1[0-5])?|xvd[a-z]{1,2})$", "a device name is written as /dev/xvda, /dev/sdf or xvdf", 16)
+    str, Shaped(r"^(/dev/)?(sd[a-z]([1-9]|1[0-5])?|xvd[a-z]{1,2})$", "a device name is written as /dev/xvda, /dev/sdf or xvdf", SHORT)
 ]
 
 # CreateImage, Name: "3-128 alphanumeric characters, parentheses, square brackets, spaces, periods, slashes, dashes, single quotes,
