@@ -141,6 +141,10 @@ class LabControl:
         """Sows the demo's starting point (see `goldenami.local.aws.seed.sow`) and returns its ids."""
         return dict(self._call("POST", "seed", what))
 
+    def seed_one(self, kind: str, account: str, region: str, **fields: Any) -> dict[str, Any]:
+        """Makes one `image`, `snapshot` or `instance` with any trait (see `goldenami.local.aws.ec2.seed.seed`) and returns its ids."""
+        return dict(self._call("POST", f"accounts/{account}/{region}/seed/{kind}", fields))
+
     def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None, query: Mapping[str, str] | None = None) -> Any:
         connection = http.client.HTTPConnection(self._host, self._port, timeout=TIMEOUT_SECONDS)
         try:

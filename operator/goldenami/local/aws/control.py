@@ -65,6 +65,7 @@ class Control:
             ("POST", r"accounts/(\d{12})/reset", lambda request: self._reset(request.path[0])),
             ("POST", "reset", lambda _: self._reset(None)),
             ("POST", "seed", self._seed),
+            ("POST", r"accounts/(\d{12})/([a-z0-9-]+)/seed/(image|snapshot|instance)", self._seed_one),
             ("POST", r"accounts/(\d{12})/enrol", self._enrol),
             ("GET", r"accounts/(\d{12})/memberships", self._memberships),
         )
@@ -138,6 +139,13 @@ class Control:
 
     def _seed(self, request: Request) -> dict[str, Any]:
         return seed.sow(self._lab, f"http://{request.host}", **request.body)
+
+    def _seed_one(self, request: Request) -> dict[str, Any]:
+        from goldenami.local.aws.ec2.seed import seed as seed_one
+
+        account, region, kind = request.path
+        with self._exclusive:
+            return seed_one(kind, account, region, request.body)
 
     def _enrol(self, request: Request) -> list[str]:
         from goldenami.local.aws import organizations

@@ -29,10 +29,6 @@ def install() -> None:
 class KeyManagementService(KmsResponse):
     def describe_key(self) -> str:
         key = self._key(aliases=True)
-        if key.account_id != self.current_account and not _open_to(key, self.current_account):
-            raise RefusedError(
-                "AccessDeniedException", f"The ciphertext or key {key.arn} is not accessible to account {self.current_account}."
-            )
         key.key_manager = "AWS" if is_aws_managed(key) else "CUSTOMER"
         return json.dumps(key.to_dict())
 
@@ -88,14 +84,21 @@ class KeyManagementService(KmsResponse):
         return json.dumps(answer)
 
     def _key(self, *, aliases: bool) -> Any:
-        """moto's key of the call. Raises NotFoundException; grants and states want a key id or ARN, so an alias is not found there."""
+        """moto's key of the call. Raises NotFoundException, or AccessDeniedException for another account's key that is not open to the caller.
+
+        Grants and states want a key id or ARN, so an alias is not found there.
+        """
         reference = str(self._get_param("KeyId") or "")
         if not aliases and (reference.startswith("alias/") or ":alias/" in reference):
             raise RefusedError("NotFoundException", f"Invalid keyId {reference}")
         info = key_info(self.current_account, self.region, reference)
         if info is None or info.region != self.region:
             raise RefusedError("NotFoundException", self._not_found(reference))
-        return backend_of(info.account, info.region).keys[info.key_id]
+        key = backend_of(info.account, info.region).keys[info.key_id]
+        if info.account != self.current_account and not _open_to(key, self.current_account, self._get_action()):
+            message = f"Account {self.current_account} is not authorized to perform: kms:{self._get_action()} on resource: {key.arn}"
+            raise RefusedError("AccessDeniedException", message)
+        return key
 
     def _not_found(self, reference: str) -> str:
         if "alias/" in reference:
@@ -143,9 +146,9 @@ def _entry(grant: Any, key: Any) -> dict[str, Any]:
     return {name: value for name, value in entry.items() if value is not None}
 
 
-def _open_to(key: Any, account: str) -> bool:
-    """Whether another account may look at the key: by a grant, or because the key policy names the account or everybody."""
-    granted = any(f"::{account}:" in grant.grantee_principal and "DescribeKey" in grant.operations for grant in key.grants.values())
+def _open_to(key: Any, account: str, operation: str) -> bool:
+    """Whether another account may do this with the key: by a grant, or because the key policy names the account or everybody."""
+    granted = any(f"::{account}:" in grant.grantee_principal and operation in grant.operations for grant in key.grants.values())
     return granted or account in key.policy or '"AWS": "*"' in key.policy
 
 
