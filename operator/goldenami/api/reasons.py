@@ -26,7 +26,8 @@ class Reason(StrEnum):
     outcome: Outcome
     description: str
 
-    def __new__(cls, word: str, outcome: Outcome, description: str) -> "Reason":
+    # The defaults are for type checkers, which take `Reason("Copying")` for a call of this.
+    def __new__(cls, word: str, outcome: Outcome = Outcome.STALLED, description: str = "") -> "Reason":
         member = str.__new__(cls, word)
         member._value_ = word
         member.outcome = outcome
@@ -117,7 +118,7 @@ class EventReason(StrEnum):
     warning: bool
     description: str
 
-    def __new__(cls, word: str, warning: bool, description: str) -> "EventReason":
+    def __new__(cls, word: str, warning: bool = False, description: str = "") -> "EventReason":
         member = str.__new__(cls, word)
         member._value_ = word
         member.warning = warning
