@@ -99,7 +99,7 @@ class Caretaker:
         self._pace = pace
         self._chance = chance
         self._deadline = math.inf
-        self._alarm: asyncio.Future[None] | None = None
+        self._alarm: asyncio.Future[bool] | None = None
         self._stopping = False
 
     @property
@@ -111,12 +111,12 @@ class Caretaker:
         """Look no later than `when` (loop time). Later than what is planned changes nothing."""
         if when < self._deadline:
             self._deadline = when
-            self._ring()
+            self._ring(False)
 
     def stop(self) -> bool:
         """Begin no further look. True when one is running now and has to be waited for."""
         self._stopping = True
-        self._ring()
+        self._ring(False)
         return self.looking
 
     async def run(self) -> None:
@@ -159,14 +159,16 @@ class Caretaker:
         loop = asyncio.get_running_loop()
         while not self._stopping and self._deadline > loop.time():
             self._alarm = loop.create_future()
-            timer = None if self._deadline == math.inf else loop.call_at(self._deadline, self._ring)
+            timer = None if self._deadline == math.inf else loop.call_at(self._deadline, self._ring, True)
             try:
-                await self._alarm
+                # A timer may fire within the clock's resolution before its time: it is believed, not checked, else this loop could spin.
+                if await self._alarm:
+                    return
             finally:
                 self._alarm = None
                 if timer is not None:
                     timer.cancel()
 
-    def _ring(self) -> None:
+    def _ring(self, due: bool) -> None:
         if self._alarm is not None and not self._alarm.done():
-            self._alarm.set_result(None)
+            self._alarm.set_result(due)

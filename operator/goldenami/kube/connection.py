@@ -43,7 +43,9 @@ def _load(configuration: kubernetes.client.Configuration) -> None:
 
 
 def own_namespace(default: str = "default") -> str:
-    """The namespace of this pod; `default` outside a cluster."""
+    """The namespace of this pod: POD_NAMESPACE where the downward API gives it; `default` outside a cluster."""
+    if given := os.environ.get("POD_NAMESPACE"):
+        return given
     try:
         return SERVICE_ACCOUNT_NAMESPACE.read_text().strip() or default
     except OSError:

@@ -12,12 +12,13 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 from urllib.parse import quote
 
 from goldenami.api.kinds import FIELD_MANAGER
+from goldenami.api.reasons import EventReason
 from goldenami.kube.client import MERGE_PATCH, Body, Kubernetes
 from goldenami.kube.errors import KubeError, KubeNotFound
 
@@ -94,79 +95,59 @@ def regarding(obj: Body) -> Body:
     return reference
 
 
-def transitions(before: Iterable[Mapping[str, Any]], after: Iterable[Mapping[str, Any]]) -> list[tuple[EventType, str, str]]:
-    """(type, reason, message) of each condition whose status or reason changed; a reworded message alone is no news.
+def transitions(before: Iterable[Mapping[str, Any]], after: Iterable[Mapping[str, Any]]) -> list[tuple[EventReason, str]]:
+    """What the summary conditions tell: became Ready, is Ready no longer, or waits for a person (also for another reason than before).
 
-    Ready repeats what a concern's condition already said, so it speaks only where no other condition does.
+    A reworded message is no news, and neither is work in progress on an object that has not been Ready yet.
     """
-    known = {condition["type"]: condition for condition in before}
-    changed = [condition for condition in after if _moved(known.get(condition["type"]), condition)]
-    told = {(condition["reason"], condition["message"]) for condition in changed if condition["type"] not in SUMMARIES}
-    news = [
-        condition for condition in changed if condition["type"] not in SUMMARIES or (condition["reason"], condition["message"]) not in told
-    ]
-    return [(_event_type(condition), condition["reason"], condition["message"]) for condition in _once_each(news)]
+    was, now = _by_type(before), _by_type(after)
+    news: list[tuple[EventReason, str]] = []
+    if _is_true(now.get("Ready")) and not _is_true(was.get("Ready")):
+        news.append((EventReason.READY, now["Ready"]["message"]))
+    if _is_true(now.get("Stalled")) and _reason_if_true(was.get("Stalled")) != now["Stalled"]["reason"]:
+        news.append((EventReason.STALLED, now["Stalled"]["message"]))
+    elif _is_true(was.get("Ready")) and "Ready" in now and not _is_true(now["Ready"]):
+        news.append((EventReason.NOT_READY, now["Ready"]["message"]))
+    return news
 
 
-SUMMARIES = ("Ready", "Reconciling", "Stalled")
+def _by_type(conditions: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    return {condition["type"]: condition for condition in conditions}
 
 
-def _moved(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> bool:
-    if before is None:
-        # Unknown from the start is no news; Reconciling is there whenever work runs.
-        return bool(after["status"] != "Unknown" and after["type"] != "Reconciling")
-    return (str(before["status"]), str(before["reason"])) != (str(after["status"]), str(after["reason"]))
+def _is_true(condition: Mapping[str, Any] | None) -> bool:
+    return condition is not None and condition["status"] == "True"
 
 
-def _event_type(condition: Mapping[str, Any]) -> EventType:
-    bad = "True" if condition["type"] == "Stalled" else "False"
-    return "Warning" if condition["status"] == bad else "Normal"
-
-
-def _once_each(conditions: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    first = {(condition["reason"], condition["message"]): condition for condition in reversed(conditions)}
-    return [condition for condition in conditions if first[(condition["reason"], condition["message"])] is condition]
+def _reason_if_true(condition: Mapping[str, Any] | None) -> str | None:
+    return str(condition["reason"]) if condition is not None and _is_true(condition) else None
 
 
 class Events:
-    """The recorder. `reasons` is the closed list: an unknown one is a bug, logged and dropped."""
+    """The recorder; its thread ends with `close`."""
 
     def __init__(
         self,
         kubernetes: Kubernetes,
         *,
-        reasons: Iterable[str],
         instance: str,
         now: Callable[[], datetime.datetime] = lambda: datetime.datetime.now(datetime.UTC),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._kubernetes = kubernetes
-        self._reasons = frozenset(str(reason) for reason in reasons)
         self._writer = EventWriter(kubernetes, instance=instance, now=now, clock=clock)
         self._queue: queue.Queue[Event | None] = queue.Queue(PENDING)
         self._thread = threading.Thread(target=self._write_all, name="events", daemon=True)
         self._thread.start()
 
-    def normal(self, obj: Body, reason: str, message: str) -> None:
-        """Something went as declared."""
-        self.record(obj, "Normal", reason, message)
-
-    def warning(self, obj: Body, reason: str, message: str) -> None:
-        """Somebody may have to act."""
-        self.record(obj, "Warning", reason, message)
-
     def record_transitions(self, obj: Body, conditions: Iterable[Mapping[str, Any]]) -> None:
-        """One event per condition that differs from the status of `obj` as read: call it with what is about to be written."""
-        for event_type, reason, message in transitions(obj.get("status", {}).get("conditions", []), conditions):
-            self.record(obj, event_type, reason, message)
+        """What changes from the status of `obj` as read to these conditions: call it once they are written."""
+        for reason, message in transitions(obj.get("status", {}).get("conditions", []), conditions):
+            self.record(obj, reason, message)
 
-    def record(self, obj: Body, event_type: EventType, reason: str, message: str) -> None:
-        """Hand over one event; never blocks, never raises."""
-        if str(reason) not in self._reasons:
-            LOG.error("an event with the unknown reason %s was dropped", reason)
-            return
+    def record(self, obj: Body, reason: EventReason, message: str) -> None:
+        """Hand over one event about an object as read; never blocks, never raises for want of room or of an API server."""
         with contextlib.suppress(queue.Full):
-            self._queue.put_nowait(Event(regarding(obj), event_type, str(reason), message[:MESSAGE_LIMIT]))
+            self._queue.put_nowait(Event(regarding(obj), "Warning" if reason.warning else "Normal", reason.value, message[:MESSAGE_LIMIT]))
 
     def close(self, timeout_seconds: float = 1.0) -> None:
         """Write what is pending, for at most this long."""

@@ -207,8 +207,7 @@ def _handler(kind: str, sink: Sink) -> Callable[..., Any]:
 def login(**_: Any) -> kopf.ConnectionInfo:
     """The same server and identity as our client's; read anew each time, as tokens rotate. Not async: credential plugins take a while."""
     configuration = load_configuration()
-    authorization = str(configuration.get_api_key_with_prefix("BearerToken") or "")
-    scheme, _, bearer = authorization.rpartition(" ")
+    scheme, _space, token = str(configuration.get_api_key_with_prefix("BearerToken") or "").rpartition(" ")
     return kopf.ConnectionInfo(
         server=configuration.host,
         ca_path=configuration.ssl_ca_cert,
@@ -216,7 +215,7 @@ def login(**_: Any) -> kopf.ConnectionInfo:
         certificate_path=configuration.cert_file,
         private_key_path=configuration.key_file,
         scheme=scheme or None,
-        token=bearer or None,
+        token=token or None,
     )
 
 
