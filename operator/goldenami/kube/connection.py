@@ -39,7 +39,9 @@ def _load(configuration: kubernetes.client.Configuration) -> None:
     if in_cluster:
         kubernetes.config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
     else:
-        kubernetes.config.load_kube_config(client_configuration=configuration, persist_config=False)  # type: ignore[no-untyped-call]
+        # Said explicitly: the library remembers KUBECONFIG from when it was imported.
+        path = os.environ.get("KUBECONFIG")
+        kubernetes.config.load_kube_config(path, client_configuration=configuration, persist_config=False)  # type: ignore[no-untyped-call]
 
 
 def own_namespace(default: str = "default") -> str:

@@ -1,0 +1,275 @@
+"""The operator as a process, and a world to run it in: a namespace, AWS accounts of its own, and questions to ask about both.
+
+Nothing is patched: the process is `goldenami operator`, the API server and etcd are real, and AWS is the local one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+import yaml
+
+from goldenami.local.aws import LocalAws
+from goldenami.local.kubernetes import ControlPlane
+
+T = TypeVar("T")
+Body = dict[str, Any]
+
+HOME, AWAY, FAR = "us-east-1", "eu-west-1", "ap-southeast-2"
+PATIENCE_SECONDS = 40.0
+"""A deadline, not an expectation: what is waited for takes a second or two on an idle machine."""
+
+RESYNC = "10s"
+
+
+def eventually(question: Callable[[], T | None], what: str, *, seconds: float = PATIENCE_SECONDS, told: Callable[[], str] = str) -> T:
+    """Asks until the answer is neither None nor False; fails the test, with the state as it is then, after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while True:
+        answer = question()
+        if answer is not None and answer is not False:
+            return answer
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{what} did not happen within {seconds:.0f} s\n{told()}")
+        time.sleep(0.1)
+
+
+@dataclass
+class OperatorProcess:
+    """One `goldenami operator`."""
+
+    arguments: tuple[str, ...]
+    environment: Mapping[str, str]
+    log: Path
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> OperatorProcess:
+        with self.log.open("ab") as log:
+            command = [sys.executable, "-m", "goldenami", "operator", *self.arguments]
+            self.process = subprocess.Popen(command, env=dict(self.environment), stdout=log, stderr=log)
+        return self
+
+    def kill(self) -> None:
+        """kill -9, and gone."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self, *, seconds: float = 30.0) -> int:
+        """SIGTERM; the exit code."""
+        assert self.process is not None
+        self.process.terminate()
+        return self.process.wait(seconds)
+
+    @property
+    def running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    def lines(self) -> list[Body]:
+        """The JSON log so far."""
+        return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
+
+    def tail(self) -> str:
+        return "\n".join(self.log.read_text().splitlines()[-25:]) if self.log.exists() else "(no log)"
+
+
+@contextmanager
+def operator(
+    plane: ControlPlane,
+    aws: LocalAws,
+    folder: Path,
+    *,
+    account: str,
+    namespace: str = "",
+    installation: str = "tests",
+    interval: str = RESYNC,
+) -> Iterator[OperatorProcess]:
+    """A running operator, stopped at the end. With a namespace it serves only that one, and holds a Lease there."""
+    lease = {"POD_NAMESPACE": namespace} if namespace else {}
+    environment = {
+        **os.environ,
+        **aws.environment(account),
+        "KUBECONFIG": str(plane.kubeconfig),
+        "POD_NAME": f"operator-{account}",
+        **lease,
+    }
+    arguments = ("--installation", installation, "--interval", interval, "--metrics-port", "-1", "--workers", "8")
+    only = ("--namespace", namespace) if namespace else ()
+    process = OperatorProcess((*arguments, *only), environment, folder / "operator.log").start()
+    try:
+        yield process
+    finally:
+        if process.running:
+            try:
+                process.stop()
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+@dataclass
+class World:
+    """One test's corner: a namespace, an AWS account that the operator works in, and another that images are shared with."""
+
+    plane: ControlPlane
+    aws: LocalAws
+    namespace: str
+    account: str
+    partner: str
+    account_ref: str = ""
+    installation: str = "tests"
+    tail: Callable[[], str] = field(default=lambda: "")
+
+    # Kubernetes
+
+    def apply(self, *objects: Body) -> None:
+        self.plane.run_kubectl("apply", "-n", self.namespace, "-f", "-", stdin=yaml.safe_dump_all(objects))
+
+    def delete(self, kind: str, name: str) -> None:
+        self.plane.run_kubectl("delete", "-n", self.namespace, kind, name, "--wait=false")
+
+    def get(self, kind: str, name: str) -> Body | None:
+        text = self.plane.run_kubectl("get", "-n", self.namespace, kind, name, "-o", "json", "--ignore-not-found")
+        return json.loads(text) if text.strip() else None
+
+    def patch(self, kind: str, name: str, change: Body) -> None:
+        self.plane.run_kubectl("patch", "-n", self.namespace, kind, name, "--type=merge", "-p", json.dumps(change))
+
+    def golden_image(self, name: str = "web", **spec: Any) -> Body:
+        """A GoldenImage in two regions; `spec` replaces or adds fields."""
+        base: Body = {"version": "1.0.0", "region": HOME, "replicas": [{"region": HOME}, {"region": AWAY}], **spec}
+        if self.account_ref:
+            base["accountRef"] = {"name": self.account_ref}
+        return {"apiVersion": "goldenami.dev/v1alpha1", "kind": "GoldenImage", "metadata": {"name": name}, "spec": base}
+
+    def share_list(self, name: str, *accounts: str) -> Body:
+        return {
+            "apiVersion": "goldenami.dev/v1alpha1",
+            "kind": "ShareList",
+            "metadata": {"name": name},
+            "spec": {"accounts": list(accounts)},
+        }
+
+    def condition(self, kind: str, name: str, condition: str = "Ready") -> Body:
+        """The condition, or an empty dict; only one about the current generation counts."""
+        obj = self.get(kind, name) or {}
+        rows = obj.get("status", {}).get("conditions", [])
+        current = [row for row in rows if row["observedGeneration"] == obj["metadata"]["generation"]]
+        return next((row for row in current if row["type"] == condition), {})
+
+    def ready(self, name: str = "web", kind: str = "goldenimage", *, seconds: float = PATIENCE_SECONDS) -> Body:
+        """Waits until it is Ready for its current generation, and returns it."""
+        eventually(lambda: self.condition(kind, name).get("status") == "True", f"{kind} {name} Ready", seconds=seconds, told=self.told)
+        obj = self.get(kind, name)
+        assert obj is not None
+        return obj
+
+    def reason(self, reason: str, name: str = "web", *, condition: str = "Ready", kind: str = "goldenimage") -> Body:
+        """Waits until the condition has this reason, and returns the condition."""
+        return eventually(
+            lambda: found if (found := self.condition(kind, name, condition)).get("reason") == reason else None,
+            f"{condition} of {kind} {name} with reason {reason}",
+            told=self.told,
+        )
+
+    def gone(self, name: str = "web", kind: str = "goldenimage") -> None:
+        eventually(lambda: self.get(kind, name) is None, f"{kind} {name} gone", told=self.told)
+
+    def told(self) -> str:
+        """What a person would look at when something does not happen."""
+        objects = self.plane.run_kubectl("get", "gi,iv", "-n", self.namespace, "-o", "yaml")
+        return f"{objects}\n--- operator ---\n{self.tail()}"
+
+    # AWS
+
+    def ec2(self, region: str = HOME, account: str = "") -> Any:
+        return self.aws.client("ec2", region=region, account=account or self.account)
+
+    def ssm(self, region: str = HOME) -> Any:
+        return self.aws.client("ssm", region=region, account=self.account)
+
+    def seed(self, kind: str = "image", region: str = HOME, account: str = "", **traits: Any) -> str:
+        """The id of something that has been there before."""
+        return str(self.aws.lab.seed_one(kind, account or self.account, region, **traits)[f"{kind}_id"])
+
+    def images(self, region: str = HOME) -> list[Body]:
+        """Every image of the account there that carries our owner tag, disabled ones included."""
+        tagged = [{"Name": "tag-key", "Values": ["goldenami.dev/owner"]}]
+        return list(self.ec2(region).describe_images(Owners=["self"], IncludeDisabled=True, Filters=tagged)["Images"])
+
+    def image(self, region: str = HOME) -> Body:
+        """The one image of ours there."""
+        images = self.images(region)
+        assert len(images) == 1, images
+        return images[0]
+
+    def shared_with(self, image_id: str, region: str = HOME) -> set[str]:
+        answer = self.ec2(region).describe_image_attribute(ImageId=image_id, Attribute="launchPermission")
+        return {next(iter(row.values())) for row in answer["LaunchPermissions"]}
+
+    def snapshot_shared_with(self, snapshot_id: str, region: str = HOME) -> set[str]:
+        answer = self.ec2(region).describe_snapshot_attribute(SnapshotId=snapshot_id, Attribute="createVolumePermission")
+        return {next(iter(row.values())) for row in answer["CreateVolumePermissions"]}
+
+    def parameter(self, name: str, region: str = HOME) -> str | None:
+        answer = self.ssm(region).get_parameters(Names=[name])["Parameters"]
+        return str(answer[0]["Value"]) if answer else None
+
+
+def snapshots_of(image: Body) -> list[str]:
+    return [row["Ebs"]["SnapshotId"] for row in image["BlockDeviceMappings"] if "SnapshotId" in row.get("Ebs", {})]
+
+
+def tags_of(resource: Body) -> dict[str, str]:
+    return {tag["Key"]: tag["Value"] for tag in resource.get("Tags", [])}
+
+
+@pytest.fixture(scope="session")
+def fast_aws() -> Iterator[LocalAws]:
+    """A local AWS whose clock is the operator's, and whose copies take a fraction of a second."""
+    with LocalAws.start() as aws:
+        aws.lab.settings(copy_seconds=0.3, copy_spread=1.2, image_seconds=0.2)
+        yield aws
+
+
+@pytest.fixture(scope="session")
+def shared_operator(
+    control_plane: ControlPlane, apply_crds: None, fast_aws: LocalAws, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[OperatorProcess]:
+    """One operator for all tests that neither stop nor watch the process; each works through an AWSAccount of its own."""
+    folder = tmp_path_factory.mktemp("operator")
+    with operator(control_plane, fast_aws, folder, account="999999999999") as process:
+        yield process
+
+
+@pytest.fixture
+def world(
+    control_plane: ControlPlane, fast_aws: LocalAws, shared_operator: OperatorProcess, namespace: str, new_account: Callable[[], str]
+) -> Iterator[World]:
+    """A corner of the shared operator's world."""
+    account, partner = new_account(), new_account()
+    name = f"account-{uuid.uuid4().hex[:8]}"
+    control_plane.run_kubectl("apply", "-f", "-", stdin=yaml.safe_dump(aws_account(name, account)))
+    yield World(control_plane, fast_aws, namespace, account, partner, account_ref=name, tail=shared_operator.tail)
+    if not shared_operator.running:
+        raise AssertionError(f"the operator ended:\n{shared_operator.tail()}")
+    control_plane.run_kubectl("delete", "awsaccount", name, "--wait=false")
+
+
+def aws_account(name: str, account: str) -> Body:
+    return {
+        "apiVersion": "goldenami.dev/v1alpha1",
+        "kind": "AWSAccount",
+        "metadata": {"name": name},
+        "spec": {"accountId": account, "roleArn": f"arn:aws:iam::{account}:role/goldenami", "namespaces": {}},
+    }
