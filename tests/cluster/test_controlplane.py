@@ -20,6 +20,16 @@ import pytest
 from goldenami.local.kubernetes import ControlPlane, ControlPlaneError, KubectlError, Programs, is_write
 
 DEADLINE_SECONDS = 60.0
+WIDGETS = """
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: widgets.example.test}
+spec:
+  group: example.test
+  names: {kind: Widget, plural: widgets, singular: widget}
+  scope: Namespaced
+  versions: [{name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object}}}]
+"""
 OWNER = "system:serviceaccount:goldenami:goldenami"
 
 needs_controller_manager = pytest.mark.usefixtures("controller_manager")
@@ -116,6 +126,21 @@ def test_the_children_of_a_deleted_owner_are_collected(control_plane: ControlPla
 
 
 @needs_controller_manager
+def test_the_children_of_a_custom_owner_are_collected(own_plane: ControlPlane) -> None:
+    own_plane.run_kubectl("apply", "-f", "-", stdin=WIDGETS)
+    own_plane.run_kubectl("wait", "--for=condition=Established", "crd/widgets.example.test", "--timeout=60s")
+    own_plane.restart_controller_manager()
+    own_plane.run_kubectl(
+        "apply", "-f", "-", stdin=json.dumps({"apiVersion": "example.test/v1", "kind": "Widget", "metadata": {"name": "owner"}})
+    )
+    uid = own_plane.run_kubectl("get", "widget", "owner", "-o", "jsonpath={.metadata.uid}")
+    owner = {"apiVersion": "example.test/v1", "kind": "Widget", "name": "owner", "uid": uid}
+    own_plane.run_kubectl("apply", "-f", "-", stdin=config_map("child", owner))
+    own_plane.run_kubectl("delete", "widget", "owner")
+    own_plane.run_kubectl("wait", "--for=delete", "configmap/child", "--timeout=15s")
+
+
+@needs_controller_manager
 def test_a_namespace_has_its_service_account_and_can_be_deleted(control_plane: ControlPlane) -> None:
     control_plane.run_kubectl("create", "namespace", "short-lived")
     control_plane.run_kubectl("wait", "--for=create", "serviceaccount/default", "-n", "short-lived", "--timeout=60s")
@@ -196,33 +221,35 @@ def test_wiping_forgets_all_objects_and_keeps_the_kubeconfigs(own_plane: Control
 # Failures are explained
 
 
-def test_a_program_that_ends_is_named_with_its_log(programs: Programs, tmp_path: Path) -> None:
-    broken = tmp_path / "kube-apiserver"
-    broken.write_text("#!/bin/sh\necho the reason >&2\nexit 3\n")
-    broken.chmod(0o755)
-    broken_programs = dataclasses.replace(programs, kube_apiserver=broken)
-    with (
-        pytest.raises(ControlPlaneError, match=r"(?s)kube-apiserver has ended \(exit code 3\).*the reason"),
-        ControlPlane.start(programs=broken_programs),
-    ):
+@pytest.fixture
+def broken(programs: Programs, tmp_path: Path) -> Programs:
+    """With a kube-apiserver that ends at once."""
+    folder = tmp_path / "broken"
+    folder.mkdir()
+    apiserver = folder / "kube-apiserver"
+    apiserver.write_text("#!/bin/sh\necho the reason >&2\nexit 3\n")
+    apiserver.chmod(0o755)
+    return dataclasses.replace(programs, kube_apiserver=apiserver)
+
+
+def test_a_program_that_ends_is_named_with_its_log(broken: Programs) -> None:
+    said = r"(?s)kube-apiserver has ended \(exit code 3\).*the reason"
+    with pytest.raises(ControlPlaneError, match=said), ControlPlane.start(programs=broken):
         pass
 
 
-def test_a_directory_keeps_the_files_and_serves_the_next_one(programs: Programs, tmp_path: Path) -> None:
+def test_a_directory_keeps_the_files_and_serves_the_next_one(programs: Programs, broken: Programs, tmp_path: Path) -> None:
     folder = tmp_path / "plane"
-    for _ in range(2):
-        with ControlPlane.start(folder, programs=programs) as plane:
-            assert plane.kubeconfig == folder / "kubeconfig"
-        assert (folder / "logs" / "kube-apiserver.log").exists()
-
-
-def test_a_directory_is_used_by_one_at_a_time(programs: Programs, tmp_path: Path) -> None:
-    with (
-        ControlPlane.start(tmp_path / "plane", programs=programs),
-        pytest.raises(ControlPlaneError, match="in use by another control plane"),
-        ControlPlane.start(tmp_path / "plane", programs=programs),
-    ):
+    with pytest.raises(ControlPlaneError), ControlPlane.start(folder, programs=broken):
         pass
+    assert "the reason" in (folder / "logs" / "kube-apiserver.log").read_text()
+    with ControlPlane.start(folder, programs=dataclasses.replace(programs, kube_controller_manager=None)) as plane:
+        assert plane.kubeconfig == folder / "kubeconfig"
+        assert not plane.collects_garbage
+        plane.run_kubectl("get", "namespaces")
+        with pytest.raises(ControlPlaneError, match="in use by another control plane"), ControlPlane.start(folder, programs=programs):
+            pass
+    assert "the reason" not in (folder / "logs" / "kube-apiserver.log").read_text()
 
 
 def test_a_directory_of_something_else_is_left_alone(programs: Programs, tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ import pytest
 
 from goldenami.local.kubernetes import ControlPlaneError, Lookup, Programs
 from goldenami.local.kubernetes.build import module_beside_the_package
+from goldenami.local.kubernetes.cache import default_folder
 from goldenami.local.kubernetes.programs import ALL, REQUIRED
 from goldenami.local.kubernetes.versions import KUBERNETES, KUBERNETES_MINOR, go_platform
 
@@ -315,6 +316,24 @@ def test_an_installed_package_says_that_it_has_no_sources(lookup: Lookup) -> Non
         ControlPlaneError, match=r"(?s)only in a checkout of its sources.*set KUBEBUILDER_ASSETS to it, or run goldenami from a checkout"
     ):
         changed(lookup, module=None).find()
+
+
+def test_a_cache_that_cannot_be_written_is_named(lookup: Lookup, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ControlPlaneError, match=r"cannot keep programs in .*set XDG_CACHE_HOME"):
+        changed(lookup, cache=tmp_path / "file" / "cache").find()
+
+
+@pytest.mark.parametrize(
+    ("chosen", "expected"),
+    [
+        pytest.param("/var/cache/me", Path("/var/cache/me/goldenami/controlplane"), id="the XDG cache folder"),
+        pytest.param("", Path.home() / ".cache/goldenami/controlplane", id="unset"),
+        pytest.param("relative", Path.home() / ".cache/goldenami/controlplane", id="a relative one counts as unset"),
+    ],
+)
+def test_where_the_cache_is(chosen: str, expected: Path) -> None:
+    assert default_folder({"XDG_CACHE_HOME": chosen}) == expected
 
 
 @needs_go

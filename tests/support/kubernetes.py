@@ -40,6 +40,7 @@ def apply_crds(control_plane: ControlPlane) -> None:
         return
     control_plane.run_kubectl("apply", "--server-side", "-f", CRDS)
     control_plane.run_kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", CRDS)
+    control_plane.restart_controller_manager()  # else our kinds' children are collected only after up to 30 s
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from .errors import ControlPlaneError
 from .progress import say
 
 PARTIAL = ".partial-"
@@ -37,9 +38,18 @@ class Cache:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Only one process at a time gets further; the lock ends with the process, however it ends."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with (self._folder / "lock").open("w", encoding="utf-8") as lock:
+        """Only one process at a time gets further; the lock ends with the process, however it ends.
+
+        Raises ControlPlaneError when nothing can be written there.
+        """
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            lock = (self._folder / "lock").open("w", encoding="utf-8")
+        except OSError as error:
+            raise ControlPlaneError(
+                f"cannot keep programs in {self._folder} ({error.strerror}); set XDG_CACHE_HOME to a folder that can be written"
+            ) from error
+        with lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

@@ -37,7 +37,7 @@ class Authority:
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "goldenami-local-control-plane")])
         constraints = x509.BasicConstraints(ca=True, path_length=0)
         usage = _key_usage(signs_certificates=True)
-        builder = _builder(self._name, self._name, self._key).add_extension(constraints, critical=True).add_extension(usage, critical=True)
+        builder = self._builder(self._name, self._key).add_extension(constraints, critical=True).add_extension(usage, critical=True)
         self.certificate = builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
     def server(self, name: str, *, hosts: Sequence[str], addresses: Sequence[str]) -> Pair:
@@ -56,13 +56,29 @@ class Authority:
 
     def _sign(self, subject: x509.Name, usage: x509.ObjectIdentifier, alternatives: x509.SubjectAlternativeName | None) -> Pair:
         key = ec.generate_private_key(ec.SECP256R1())
-        builder = _builder(subject, self._name, key)
+        builder = self._builder(subject, key)
         builder = builder.add_extension(_key_usage(signs_certificates=False), critical=True)
         builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
         if alternatives is not None:
             builder = builder.add_extension(alternatives, critical=False)
         signed = builder.sign(self._key, hashes.SHA256())
         return Pair(certificate=signed.public_bytes(serialization.Encoding.PEM), key=_private_pem(key))
+
+    def _builder(self, subject: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+        """With the key identifiers that RFC 5280 asks for and Python 3.13 insists on."""
+        now = datetime.now(UTC)
+        authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
+        return (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(self._name)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - CLOCK_SKEW)
+            .not_valid_after(now + timedelta(days=VALID_DAYS))
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+            .add_extension(authority, critical=False)
+        )
 
 
 @dataclass(frozen=True)
@@ -82,19 +98,6 @@ def signing_keys() -> SigningKeys:
 def _private_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
     # Go reads EC keys of a service account only in this older form (k8s.io/client-go/util/keyutil).
     return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption())
-
-
-def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
-    now = datetime.now(UTC)
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - CLOCK_SKEW)
-        .not_valid_after(now + timedelta(days=VALID_DAYS))
-    )
 
 
 def _key_usage(*, signs_certificates: bool) -> x509.KeyUsage:

@@ -53,6 +53,7 @@ class ControlPlane:
         self.kubeconfig.touch(mode=0o600)
         self.kubeconfig.write_bytes(self._identities.kubeconfig_text(ADMIN, self._identities.admin))
         self._tls = ssl.create_default_context(cafile=self._identities.authority_certificate)
+        self._tls.verify_flags |= ssl.VERIFY_X509_STRICT  # as Python 3.13 does by itself, so that a certificate it refuses shows everywhere
         self._tls.load_cert_chain(self._identities.admin_certificate, self._identities.admin_key)
         self._audit_policy = folder / "audit-policy.yaml"
         self._audit_policy.write_text(POLICY, encoding="utf-8")
@@ -131,6 +132,14 @@ class ControlPlane:
         self._processes.start(APISERVER, argv, cwd=self._etcd_folder, log=self._log(APISERVER))
         self._wait_until(lambda: self._answers("/readyz"), "kube-apiserver does not get ready")
 
+    def restart_controller_manager(self) -> None:
+        """Makes it look at once which kinds there are; nothing to do where there is none.
+
+        Its garbage collector learns of new CRDs only every 30 seconds (k8s.io/kubernetes/cmd/kube-controller-manager/app, Sync).
+        """
+        self._processes.kill(MANAGER)
+        self._start_controller_manager()
+
     def wipe(self) -> None:
         """Throws all objects away, as when etcd is lost, and starts empty at the same address with the same certificates."""
         for name in (MANAGER, APISERVER, ETCD):
@@ -151,15 +160,17 @@ class ControlPlane:
     def _start_all(self) -> None:
         self._start_etcd()
         self.start_apiserver()
-        if self._programs.kube_controller_manager is not None:
-            self._start_controller_manager(self._programs.kube_controller_manager)
+        self._start_controller_manager()
 
     def _start_etcd(self) -> None:
         self._etcd_folder.mkdir(mode=0o700)
         self._processes.start(ETCD, commands.etcd(self._programs), cwd=self._etcd_folder, log=self._log(ETCD))
         self._wait_until((self._etcd_folder / commands.ETCD_SOCKET).exists, "etcd does not get ready")
 
-    def _start_controller_manager(self, program: Path) -> None:
+    def _start_controller_manager(self) -> None:
+        program = self._programs.kube_controller_manager
+        if program is None:
+            return
         kubeconfig = self._identities.kubeconfig(CONTROLLER_MANAGER, [])
         argv = commands.kube_controller_manager(program, self._identities, kubeconfig=kubeconfig)
         self._processes.start(MANAGER, argv, cwd=self.folder, log=self._log(MANAGER))
