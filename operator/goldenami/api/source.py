@@ -1,8 +1,9 @@
 """Where a version comes from: an image, an instance or a snapshot. Shared by GoldenImage and ImageVersion."""
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from goldenami.api.fields import (
     Architecture,
@@ -104,17 +105,16 @@ class SnapshotSource(Model):
     """Volume type of the root volume; absent: EC2's default."""
 
 
+_EXACTLY_ONE = Cel(
+    "[has(self.image), has(self.instance), has(self.snapshot)].filter(given, given).size() == 1",
+    "a source is exactly one of image, instance or snapshot",
+)
+
+
 class Source(Model):
     """What a version is made from: exactly one of the kinds."""
 
-    model_config = ConfigDict(
-        json_schema_extra=rules(
-            Cel(
-                "[has(self.image), has(self.instance), has(self.snapshot)].filter(given, given).size() == 1",
-                "a source is exactly one of image, instance or snapshot",
-            )
-        )
-    )
+    model_config = ConfigDict(json_schema_extra=rules(_EXACTLY_ONE))
 
     image: ImageSource | None = None
     """An AMI that exists."""
@@ -123,11 +123,19 @@ class Source(Model):
     snapshot: SnapshotSource | None = None
     """A snapshot of a root volume to register as an AMI."""
 
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        """The API server's rule once more, because everything that reads a source, from a file as well, relies on it."""
+        if sum(given is not None for given in (self.image, self.instance, self.snapshot)) != 1:
+            raise PydanticCustomError("source", "{sentence}", {"sentence": _EXACTLY_ONE.message})
+        return self
+
     @property
     def id(self) -> str:
-        """The EC2 id, whichever kind it is; empty when none is given."""
+        """The EC2 id, whichever kind it is."""
         given = self.image or self.instance or self.snapshot
-        return given.id if given else ""
+        assert given is not None  # _exactly_one
+        return given.id
 
     @property
     def adopted(self) -> bool:

@@ -139,6 +139,7 @@ def test_values_cannot_be_changed() -> None:
         pytest.param({"region": "us-east-1\n"}, "spec.region: ", id="a line break after a value"),
         pytest.param({"replicas": [{"region": "x"}]}, 'spec.replicas[0].region: "x" is refused', id="a value inside a list"),
         pytest.param({"replicas": []}, "spec.replicas: ", id="too few items"),
+        pytest.param({"source": {}}, "spec.source: a source is exactly one of image, instance or snapshot", id="no source"),
         pytest.param({"source": {"instance": {"id": "i-0a1b2c3d"}}}, "spec.source.instance.reboot: Field required", id="a missing field"),
     ],
 )
@@ -165,7 +166,6 @@ def test_an_object_without_a_spec_is_explained() -> None:
         pytest.param({"image": {"id": AMI}}, (AMI, False), id="an image"),
         pytest.param({"image": {"id": AMI, "adopt": True}}, (AMI, True), id="an adopted image"),
         pytest.param({"instance": {"id": "i-0a1b2c3d", "reboot": True}}, ("i-0a1b2c3d", False), id="an instance"),
-        pytest.param({}, ("", False), id="nothing, which only the API server refuses"),
     ],
 )
 def test_a_source_tells_its_id(given: dict[str, Any], expected: tuple[str, bool]) -> None:
