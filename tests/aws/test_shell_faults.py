@@ -56,6 +56,27 @@ def test_a_slow_call_takes_real_time(lab_aws: LocalAws) -> None:
     assert time.monotonic() - started >= 0.2
 
 
+def test_every_call_can_be_given_a_latency(lab_aws: LocalAws) -> None:
+    lab_aws.lab.settings(latency_seconds=0.1)
+    started = time.monotonic()
+    assert not exists(lab_aws)
+    assert time.monotonic() - started >= 0.1
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        pytest.param("InternalError", 500, id="a fault on AWS's side is 500"),
+        pytest.param("RequestLimitExceeded", 503, id="throttling is 503"),
+        pytest.param("UnauthorizedOperation", 403, id="a denial is 403"),
+        pytest.param("InvalidAMIID.NotFound", 400, id="anything else is 400"),
+    ],
+)
+def test_a_refusal_has_the_status_that_goes_with_its_code(lab_aws: LocalAws, code: str, status: int) -> None:
+    lab_aws.lab.add_fault("refuse", code=code)
+    assert error_of(lab_aws.client("ec2").describe_images) == (code, status)
+
+
 @pytest.mark.parametrize(
     ("fields", "raised"),
     [

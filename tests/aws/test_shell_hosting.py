@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import boto3
@@ -76,7 +77,7 @@ def test_the_server_ends_with_its_parent_however_that_ends(python: "list[subproc
     assert ends_answering(url)
 
 
-def test_a_stopped_server_answers_no_more_and_may_be_stopped_twice() -> None:
+def test_a_stopped_server_putsno_more_and_may_be_stopped_twice() -> None:
     aws = LocalAws.start()
     assert aws.lab.healthy()
     aws.stop()
@@ -109,6 +110,13 @@ def test_settings_are_in_force_from_the_first_call_on() -> None:
     with LocalAws.start(in_process=True, settings={"image_seconds": 42, "regions_not_opted_in": []}) as aws:
         assert aws.lab.settings()["image_seconds"] == 42.0
         assert aws.client("ec2", region="af-south-1").describe_regions()["Regions"]
+
+
+def test_calls_from_many_threads_do_not_mix(local_aws: LocalAws, account: str) -> None:
+    ssm = local_aws.client("ssm", account=account)
+    with ThreadPoolExecutor(8) as pool:
+        puts = [pool.submit(ssm.put_parameter, Name="/a", Value="1", Type="String", Overwrite=True) for _ in range(32)]
+    assert sorted(answer.result()["Version"] for answer in puts) == list(range(1, 33))
 
 
 def test_only_this_machine_is_served(local_aws: LocalAws) -> None:

@@ -19,7 +19,7 @@ from goldenami.local.aws.answers import Answer
 from goldenami.local.aws.calls import Call, arguments_of
 
 Outcome = Literal["running", "held", "answered", "throttled", "refused", "lost", "dropped"]
-LIMIT = 200_000  # calls kept in memory
+LIMIT = 100_000  # calls kept in memory
 _READ_BYTES = 16_384  # of an answer, searched for ids
 _MAX_IDS = 50
 HIDDEN = "HIDDEN"

@@ -73,7 +73,7 @@ def charges(call: Call) -> tuple[Charge, ...]:
 
 
 def _ec2_charges(call: Call) -> tuple[Charge, ...]:
-    request = Charge(call.name, EC2_RATES.get(call.operation) or (EC2_WRITE if call.mutating or call.dry_run else EC2_READ))
+    request = Charge(call.name, EC2_RATES.get(call.operation) or (EC2_READ if call.reading else EC2_WRITE))
     if call.operation in UNFILTERED and not any(name.startswith(("Filter.", "MaxResults")) for name in call.flat):
         return (Charge(f"{call.name}:unfiltered", EC2_READ_UNFILTERED),)
     if call.operation == "RunInstances":

@@ -18,7 +18,9 @@ Protocol = Literal["ec2", "query", "json", "rest-json", "rest-xml"]
 
 _CREDENTIAL = re.compile(r"Credential=([^/\s]+)/\d{8}/([^/]+)/([^/]+)/aws4_request")
 _UNSIGNED_STS = ("AssumeRoleWithWebIdentity", "AssumeRoleWithSAML")
-_READS = ("Describe", "Get", "List", "Head", "Search", "Lookup", "BatchGet", "GET ", "HEAD ", "AssumeRole", "Decode")
+_READS = ("Describe", "Get", "List", "Head", "Search", "Lookup", "BatchGet", "GET ", "HEAD ", "Decode")
+# These leave nothing behind either.
+_HARMLESS = ("AssumeRole", "Encrypt", "Decrypt", "ReEncrypt", "GenerateDataKey", "GenerateMac", "Sign", "Verify")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +43,13 @@ class Call:
         return self.flat.get("DryRun", "").lower() == "true"
 
     @property
+    def reading(self) -> bool:
+        return self.operation.startswith(_READS)
+
+    @property
     def mutating(self) -> bool:
-        """Whether the call is meant to change something in AWS. AssumeRole is not: it leaves nothing behind."""
-        return not self.dry_run and not self.operation.startswith(_READS)
+        """Whether the call is meant to change something in AWS."""
+        return not self.dry_run and not self.operation.startswith((*_READS, *_HARMLESS))
 
     def mentions(self, resource: str) -> bool:
         """Whether an argument contains this text: a resource id, a name, a tag's value."""
@@ -70,7 +76,7 @@ def identify(environ: Environ, *, default_account: str) -> Call:
         region=region or "us-east-1",
         access_key=access_key,
         protocol=protocol,
-        body=body,
+        body=b"" if flat else body,  # kept once: the audit holds many calls
         flat=flat,
     )
 
@@ -143,6 +149,11 @@ def _issued_for(access_key: str) -> str:
 
     backends = [(account, backend) for account, partitions in list(iam_backends.items()) for backend in list(partitions.values())]
     return next((account for account, backend in backends if access_key in backend.access_keys), "")
+
+
+def forget_sessions() -> None:
+    """After a reset nobody's session credentials are known any more."""
+    _assumed.clear()
 
 
 def arguments_of(call: Call) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 from urllib.parse import parse_qsl
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from goldenami.local.aws import seed, services
 from goldenami.local.aws.answers import Answer
 from goldenami.local.aws.audit import FILTERS, Audit
@@ -77,6 +79,8 @@ class Control:
             return _json(404, {"error": str(error)})
         except (ValueError, TypeError, KeyError) as error:
             return _json(400, {"error": f"{type(error).__name__}: {error}"})
+        except (BotoCoreError, ClientError) as error:  # sowing calls our own API
+            return _json(500, {"error": f"{type(error).__name__}: {error}"})
 
     def _route(self, environ: Environ) -> Any:
         method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"].removeprefix("/_lab/").rstrip("/")

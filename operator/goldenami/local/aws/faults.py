@@ -15,6 +15,13 @@ FORMS: tuple[Form, ...] = ("refuse", "lose", "slow", "region_down", "credentials
 # These describe a condition, which lasts until it is lifted; the others strike once unless told otherwise.
 LASTING: tuple[Form, ...] = ("slow", "region_down", "credentials_expired")
 
+_STATUS = {
+    **dict.fromkeys(("RequestLimitExceeded", "ServiceUnavailable", "Unavailable", "SlowDown", "InsufficientInstanceCapacity"), 503),
+    **dict.fromkeys(("InternalError", "InternalFailure", "InternalServerError"), 500),
+    **dict.fromkeys(("UnauthorizedOperation", "AccessDenied"), 403),
+    "AuthFailure": 401,
+}
+
 
 @dataclass(kw_only=True)
 class Fault:
@@ -30,7 +37,7 @@ class Fault:
     times: int | None = None  # how many are struck; None: one, or all for a lasting form
     code: str = "InternalError"  # refuse
     message: str = "An injected fault refused this call."
-    status: int = 400
+    status: int = 0  # 0: what AWS sends with such a code
     seconds: float = 0.0  # slow: real time
     answer: Literal["drop", "error"] = "drop"  # lose, region_down: connection closed, or a 500/503
     when: Literal["before", "after"] = "before"  # hold: before or after the effect
@@ -45,6 +52,11 @@ class Fault:
             raise ValueError("a fault's `answer` is drop or error, and its `when` is before or after")
         if self.nth < 1:
             raise ValueError(f"`nth` counts from 1: {self.nth} was given")
+
+    @property
+    def http_status(self) -> int:
+        """503 and 500 for the codes that mean AWS's side, 400 for the others."""
+        return self.status or _STATUS.get(self.code, 400)
 
     def matches(self, call: Call) -> bool:
         name = call.name if "." in self.operation else call.operation

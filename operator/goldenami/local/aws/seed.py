@@ -1,6 +1,8 @@
-"""The demo's starting point: in each of two accounts an instance and the image it runs, keys named `alias/golden`, and an organization.
+"""The demo's starting point: in each of two accounts an image, an instance that runs it and a snapshot of its disk, keys named
+`alias/golden`, and an organization. The ids of account 111111111111 and the role of 222222222222 are those that `examples/` name.
 
-Made through AWS's own API, so that what is sown is what anybody could have made. Sowing twice finds everything and makes nothing.
+What has an id is made by the image core, because AWS's own API lets nobody choose one; the rest through that API. Sowing twice finds
+everything and makes nothing.
 """
 
 from collections.abc import Sequence
@@ -17,23 +19,28 @@ from goldenami.local.aws.lab import Lab
 
 ACCOUNTS = ("111111111111", "222222222222")
 REGION = "us-east-1"
+DIGITS = {"111111111111": "0a1b2c3d4e5f60718", "222222222222": "0f1e2d3c4b5a69788"}
+"""What follows `ami-`, `i-` and `snap-` in each account's ids."""
+ROLES = {"arn:aws:iam::222222222222:role/goldenami": "goldenami-build"}
+"""Roles that can be assumed, with the external id each wants."""
 KEY_REGIONS = ("us-east-1", "eu-west-1", "ap-northeast-1")
 NAME = "base-linux-2026.11"
 KEY_ALIAS = "alias/golden"
 UNIT = "consumers"
+VOLUMES = ({"device_name": "/dev/xvda", "size": 8}, {"device_name": "/dev/sdb", "size": 20})
+"""The instance's: its image's root disk, and one for data."""
+AGE_SECONDS = 30 * 86400.0
 
 
-def sow(
-    lab: Lab, endpoint_url: str, *, accounts: Sequence[str] = ACCOUNTS, region: str = REGION, key_regions: Sequence[str] = KEY_REGIONS
-) -> dict[str, Any]:
-    """Returns, per account, its image, instance and key ARNs by region, and the organization and unit that the last account is in."""
-    seconds, lab.settings.image_seconds = lab.settings.image_seconds, 0.0  # what is there at the start took no time
-    try:
-        session = boto3.Session()  # loads each service's model once
-        sown: dict[str, Any] = {account: _account(_Door(session, endpoint_url, account), region, key_regions) for account in accounts}
-    finally:
-        lab.settings.image_seconds = seconds
-    sown["memberships"] = sorted(organizations.enrol(accounts[-1], management_account=accounts[0], unit_path=UNIT))
+def sow(lab: Lab, endpoint_url: str, *, key_regions: Sequence[str] = KEY_REGIONS) -> dict[str, Any]:
+    """Returns, per account, its image, instance, snapshot and key ARNs by region, and the organization and unit that the last account is in.
+
+    The first account's image is shared with the second, disks included.
+    """
+    lab.settings.roles = {**ROLES, **lab.settings.roles}
+    session = boto3.Session()  # loads each service's model once
+    sown: dict[str, Any] = {account: _account(_Door(session, endpoint_url, account), key_regions) for account in ACCOUNTS}
+    sown["memberships"] = sorted(organizations.enrol(ACCOUNTS[-1], management_account=ACCOUNTS[0], unit_path=UNIT))
     return sown
 
 
@@ -56,42 +63,29 @@ class _Door:
         )
 
 
-def _account(door: _Door, region: str, key_regions: Sequence[str]) -> dict[str, Any]:
-    ec2 = door.client("ec2", region)
-    image_id = _image(ec2, region)
+def _account(door: _Door, key_regions: Sequence[str]) -> dict[str, Any]:
+    digits = DIGITS[door.account]
+    _source(door, digits)
     keys = {each: _key(door.client("kms", each)) for each in key_regions}
-    return {"image": image_id, "instance": _instance(ec2, image_id), "keys": keys}
+    return {"image": f"ami-{digits}", "instance": f"i-{digits}", "snapshot": f"snap-{digits}", "keys": keys}
 
 
-def _image(ec2: Any, region: str) -> str:
-    """An image registered from a snapshot of a new volume."""
-    known = ec2.describe_images(Owners=["self"], Filters=[{"Name": "name", "Values": [NAME]}])["Images"]
-    if known:
-        return str(known[0]["ImageId"])
-    volume = ec2.create_volume(AvailabilityZone=f"{region}a", Size=8, VolumeType="gp3")["VolumeId"]
-    snapshot = ec2.create_snapshot(VolumeId=volume, Description="root disk of the base image")["SnapshotId"]
-    ec2.delete_volume(VolumeId=volume)
-    answer = ec2.register_image(
-        Name=NAME,
-        Description="A base image to make golden images from",
-        Architecture="x86_64",
-        VirtualizationType="hvm",
-        RootDeviceName="/dev/xvda",
-        BootMode="uefi-preferred",
-        EnaSupport=True,
-        ImdsSupport="v2.0",
-        BlockDeviceMappings=[{"DeviceName": "/dev/xvda", "Ebs": {"SnapshotId": snapshot, "VolumeType": "gp3"}}],
-    )
-    return str(answer["ImageId"])
+def _source(door: _Door, digits: str) -> None:
+    """An image, an instance that runs it, and a snapshot that stands alone."""
+    from goldenami.local.aws import ec2  # loads moto, which nobody needs before a server starts
 
-
-def _instance(ec2: Any, image_id: str) -> str:
-    running = ec2.describe_instances(Filters=[{"Name": "image-id", "Values": [image_id]}], MaxResults=10)["Reservations"]
-    if running:
-        return str(running[0]["Instances"][0]["InstanceId"])
-    tags = [{"ResourceType": "instance", "Tags": [{"Key": "Name", "Value": "source"}]}]
-    answer = ec2.run_instances(ImageId=image_id, InstanceType="t3.micro", MinCount=1, MaxCount=1, TagSpecifications=tags)
-    return str(answer["Instances"][0]["InstanceId"])
+    if door.client("ec2", REGION).describe_images(Owners=["self"], Filters=[{"Name": "name", "Values": [NAME]}])["Images"]:
+        return
+    partners = ACCOUNTS[1:] if door.account == ACCOUNTS[0] else ()
+    image = {
+        "fixed_id": f"ami-{digits}", "name": NAME, "description": "A base image to make golden images from", "boot_mode": "uefi-preferred",
+        "imds": "v2.0", "users": partners, "snapshot_users": partners, "age_seconds": AGE_SECONDS,
+    }  # fmt: skip
+    instance = {"fixed_id": f"i-{digits}", "image_id": f"ami-{digits}", "volumes": VOLUMES, "tags": {"Name": "source"}}
+    snapshot = {"fixed_id": f"snap-{digits}", "description": "root disk of an appliance", "tags": {"Name": "source"}}
+    ec2.seed("image", door.account, REGION, image)
+    ec2.seed("instance", door.account, REGION, instance)
+    ec2.seed("snapshot", door.account, REGION, snapshot)
 
 
 def _key(kms: Any) -> str:

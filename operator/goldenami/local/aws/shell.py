@@ -96,7 +96,7 @@ class Shell:
             if fault.form == "slow":
                 time.sleep(fault.seconds)
             elif fault.form == "refuse":
-                return refuse(call, Refusal(fault.code, fault.message, fault.status))
+                return refuse(call, Refusal(fault.code, fault.message, fault.http_status))
             elif fault.form == "credentials_expired":
                 return refuse(call, answers.expired_credentials(call))
             elif fault.form == "hold" and fault.when == "before" and not self.holds.hold(record, "before"):

@@ -15,7 +15,7 @@ from moto.core.base_backend import BackendDict
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
 from goldenami.local.aws import ec2, lab
-from goldenami.local.aws.calls import Call, Environ
+from goldenami.local.aws.calls import Call, Environ, forget_sessions
 from goldenami.local.aws.services import kms, parameters, regions, sts
 
 UNKNOWN_OPERATION = (NotImplementedError, OperationNotFoundError)
@@ -48,6 +48,7 @@ def is_unknown(error: Exception, call: Call) -> bool:
 
 def reset(account: str | None) -> None:
     """Forgets all resources of one account, or of all. Settings and clock stay."""
+    forget_sessions()
     for forget in lab.reset_hooks():
         forget(account)
     if account is None:

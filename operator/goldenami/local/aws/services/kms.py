@@ -84,7 +84,7 @@ class KeyManagementService(KmsResponse):
         return json.dumps(answer)
 
     def _key(self, *, aliases: bool) -> Any:
-        """moto's key of the call. Raises NotFoundException, or AccessDeniedException for another account's key that is not open to the caller.
+        """moto's key of the call. Raises NotFoundException, or AccessDeniedException for another account's key that is closed to it.
 
         Grants and states want a key id or ARN, so an alias is not found there.
         """

@@ -53,11 +53,13 @@ def _answering_class() -> Any:
 
 
 class Regions:
-    """Mixed into moto's EC2Response; `_get_param` is moto's."""
+    """Mixed into moto's EC2Response, whose methods the two names are."""
 
     _get_param: Any
+    error_on_dryrun: Any
 
     def describe_regions(self) -> ActionResult:
+        self.error_on_dryrun()
         names: Sequence[str] = self._get_param("RegionNames", [])
         regions = [_region(name) for name in all_regions()]
         if unknown := set(names) - {region["RegionName"] for region in regions}:
