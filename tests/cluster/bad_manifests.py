@@ -222,6 +222,12 @@ ALIASES = (
     bad("a parameter has an unknown placeholder", golden_image(aliases=[{"parameter": "/{name}"}]), "aliases[0].parameter", PARAMETER),
     bad("a parameter belongs to AWS", golden_image(aliases=[{"parameter": "/aws/service/web"}]), "begin with /aws or /ssm belong to AWS"),
     bad("a parameter is listed twice", golden_image(aliases=[{"parameter": "/a"}] * 2), "spec.aliases[1]: Duplicate value"),
+    bad(
+        "two parameters become one",
+        golden_image(aliases=[{"parameter": "/a/{channel}"}, {"parameter": "/a/current"}]),
+        "spec.aliases",
+        "two aliases make the same parameter, because {channel} is `current`: drop one",
+    ),
     bad("an alias names a channel", golden_image(aliases=[{"parameter": "/a", "channel": "stable"}]), 'unknown field "spec.aliases[0]'),
 )
 

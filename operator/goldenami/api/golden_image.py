@@ -98,7 +98,16 @@ class Alias(Model):
     """Name of the parameter; placeholders are {image}, {channel} (which is `current`) and {namespace}."""
 
 
-Aliases = Annotated[tuple[Alias, ...], Field(max_length=16), list_map("parameter")]
+Aliases = Annotated[
+    tuple[Alias, ...],
+    Field(max_length=16),
+    list_map("parameter"),
+    Cel(
+        f"self.all(alias, !self.exists(other, other.parameter != alias.parameter && "
+        f"other.parameter == alias.parameter.replace('{{channel}}', '{DEFAULT_CHANNEL}')))",
+        f"two aliases make the same parameter, because {{channel}} is `{DEFAULT_CHANNEL}`: drop one",
+    ),
+]
 
 _SAME_VERSION = "self.version != oldSelf.version"
 
