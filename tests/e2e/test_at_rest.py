@@ -1,0 +1,129 @@
+"""At rest: a converged set costs AWS and Kubernetes next to nothing, and a rebuilt cluster costs AWS no write at all."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from goldenami.local.aws import LocalAws
+from goldenami.local.kubernetes import ControlPlane, Programs
+from support.kubernetes import CRDS
+from support.operator import AWAY, FAR, HOME, World, eventually, operator
+
+IMAGES = 50
+REGIONS = (HOME, AWAY, FAR)
+INTERVAL_SECONDS = 10
+RESYNCS = 3
+AUDIT_CALLS = 10
+"""The inventory's budget per place and minute (`Inventory.audit_calls`)."""
+
+
+@pytest.fixture
+def own_plane(programs: Programs) -> Iterator[ControlPlane]:
+    """A control plane that nobody else writes to, and that may be wiped."""
+    with ControlPlane.start(programs=programs) as plane:
+        plane.run_kubectl("apply", "--server-side", "-f", CRDS)
+        plane.run_kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", CRDS)
+        plane.run_kubectl("create", "namespace", "images")
+        yield plane
+
+
+def kubernetes_writes(plane: ControlPlane) -> Counter[str]:
+    """Writes of the operator so far, but for its Lease, as `verb resource/subresource`."""
+    writes = [
+        entry
+        for entry in plane.audit()
+        if entry["verb"] in {"create", "update", "patch", "delete"} and entry["userAgent"].startswith("goldenami/")
+    ]
+    named = (f"{entry['verb']} {entry['resource']}/{entry.get('subresource') or ''}" for entry in writes if entry["resource"] != "leases")
+    return Counter(named)
+
+
+def test_fifty_images_in_three_regions_at_rest_write_nothing_and_read_only_the_shared_listings(
+    own_plane: ControlPlane, fast_aws: LocalAws, new_account: Callable[[], str], tmp_path: Path
+) -> None:
+    world = World(own_plane, fast_aws, "images", new_account(), new_account(), installation="rest")
+    base = world.seed(name="base")
+    replicas = [{"region": region} for region in REGIONS]
+    sharing, aliases = {"accounts": [world.partner]}, [{"parameter": "/golden/{image}/{channel}"}]
+    manifests = [
+        world.golden_image(f"web-{number}", source={"image": {"id": base}}, replicas=replicas, sharing=sharing, aliases=aliases)
+        for number in range(IMAGES)
+    ]
+    settings = {"account": world.account, "installation": world.installation, "interval": f"{INTERVAL_SECONDS}s"}
+    with operator(own_plane, fast_aws, tmp_path, **settings) as process:
+        world.tail = process.tail
+        world.apply(*manifests)
+        eventually(lambda: all_ready(world), "all images Ready", seconds=180, told=world.told)
+        settle(own_plane)
+        since, written = newest_call(world), kubernetes_writes(own_plane)
+        assert written["patch imageversions/status"] >= IMAGES  # the audit does see the operator
+
+        time.sleep(RESYNCS * INTERVAL_SECONDS)  # the span that is measured, not a wait for something
+
+        calls = [call for call in fast_aws.lab.audit_calls(account=world.account, since=since) if call.sequence > since]
+        assert [call.name for call in calls if call.mutating] == []
+        assert kubernetes_writes(own_plane) - written == Counter()
+        reads = Counter(call.region for call in calls if call.service != "sts")
+        # Resyncs of fifty objects at ±10 % of the interval begin at most one more listing than the span holds intervals.
+        allowed = 3 * (RESYNCS + 1) + AUDIT_CALLS
+        assert {region: count for region, count in reads.items() if count > allowed} == {}, Counter((c.region, c.name) for c in calls)
+
+
+def test_a_rebuilt_cluster_finds_everything_and_writes_nothing_to_aws(
+    own_plane: ControlPlane, fast_aws: LocalAws, new_account: Callable[[], str], tmp_path: Path
+) -> None:
+    world = World(own_plane, fast_aws, "images", new_account(), new_account(), installation="rebuilt")
+    first, second = world.seed(name="base-1"), world.seed(name="base-2")
+    shared = {
+        "sharing": {"accounts": [world.partner]},
+        "aliases": [{"parameter": "/golden/{image}/{channel}"}],
+        "tags": {"team": "platform"},
+    }
+    with operator(own_plane, fast_aws, tmp_path, account=world.account, installation=world.installation) as process:
+        world.tail = process.tail
+        world.apply(world.golden_image(source={"image": {"id": first}}, **shared))
+        world.ready()
+        newer = world.golden_image(version="1.1.0", source={"image": {"id": second}}, **shared)
+        world.apply(newer)
+        world.ready()
+    since = newest_call(world)
+
+    own_plane.wipe()
+    own_plane.run_kubectl("apply", "--server-side", "-f", CRDS)
+    own_plane.run_kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", CRDS)
+    own_plane.run_kubectl("create", "namespace", "images")
+    with operator(own_plane, fast_aws, tmp_path, account=world.account, installation=world.installation) as process:
+        world.tail = process.tail
+        world.apply(newer)
+        status = world.ready()["status"]
+        world.ready("web-1.0.0", "imageversion")
+
+    assert status["versions"] == 2
+    assert [
+        call.name for call in fast_aws.lab.audit_calls(account=world.account, since=since, mutating=True) if call.sequence > since
+    ] == []
+
+
+def all_ready(world: World) -> bool:
+    rows = world.plane.run_kubectl(
+        "get", "gi", "-n", world.namespace, "-o", r"jsonpath={range .items[*]}{.status.conditions[?(@.type=='Ready')].status}{'\n'}{end}"
+    )
+    return rows.split() == ["True"] * IMAGES
+
+
+def newest_call(world: World) -> int:
+    return max((call.sequence for call in world.aws.lab.audit_calls(account=world.account)), default=0)
+
+
+def settle(plane: ControlPlane) -> None:
+    """Until the last events about becoming ready are written: they are transitions, and belong to what was before."""
+    seen = [kubernetes_writes(plane)]
+
+    def unchanged() -> bool:
+        seen.append(kubernetes_writes(plane))
+        return len(seen) > 20 and len({tuple(sorted(each.items())) for each in seen[-20:]}) == 1
+
+    eventually(unchanged, "Kubernetes writes ended", seconds=60)
