@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from support.aws import error_of
-from support.ec2 import HOME, Act, World, assert_refused, refusal, row, tags_of
+from support.ec2 import HOME, Act, Cloud, assert_refused, refusal, row, tags_of
 
 MODEL = "DescribeImages"
 RICH: dict[str, Any] = {
@@ -34,17 +34,17 @@ RICH: dict[str, Any] = {
 }
 
 
-def test_every_field_of_an_image_is_shown(world: World) -> None:
+def test_every_field_of_an_image_is_shown(cloud: Cloud) -> None:
     """DescribeImages, response elements."""
-    image = world.shown(world.image(**RICH))
+    image = cloud.shown(cloud.image(**RICH))
     assert {name: image[name] for name in image if name not in {"ImageId", "BlockDeviceMappings", "CreationDate", "DeprecationTime"}} == {
         "Name": "golden/web 1.4.2", "Description": "a web server", "Architecture": "arm64", "BootMode": "uefi", "TpmSupport": "v2.0",
         "ImdsSupport": "v2.0", "SriovNetSupport": "simple", "EnaSupport": True, "Platform": "windows", "PlatformDetails": "Windows",
         "UsageOperation": "RunInstances:0002", "ProductCodes": [{"ProductCodeId": "abc123", "ProductCodeType": "marketplace"}],
         "ImageOwnerAlias": "aws-marketplace", "SourceImageId": "ami-00000000000000001", "SourceImageRegion": "eu-west-2", "Public": True,
         "Tags": [{"Key": "team", "Value": "platform"}, {"Key": "stage", "Value": "a*b"}], "State": "available", "ImageType": "machine",
-        "Hypervisor": "xen", "RootDeviceName": "/dev/sda1", "RootDeviceType": "ebs", "VirtualizationType": "hvm", "OwnerId": world.account,
-        "ImageLocation": f"{world.account}/golden/web 1.4.2", "DeregistrationProtection": "disabled",
+        "Hypervisor": "xen", "RootDeviceName": "/dev/sda1", "RootDeviceType": "ebs", "VirtualizationType": "hvm", "OwnerId": cloud.account,
+        "ImageLocation": f"{cloud.account}/golden/web 1.4.2", "DeregistrationProtection": "disabled",
     }  # fmt: skip
     root, second = image["BlockDeviceMappings"]
     assert root["Ebs"] == {
@@ -89,11 +89,11 @@ FILTERS = [
 
 
 @pytest.mark.parametrize(("name", "hit", "miss"), [row(name, MODEL, name, hit, miss) for name, hit, miss in FILTERS])
-def test_a_filter_finds_by_value_and_by_wildcard(world: World, name: str, hit: str, miss: str) -> None:
-    image_id = world.image(**RICH)
+def test_a_filter_finds_by_value_and_by_wildcard(cloud: Cloud, name: str, hit: str, miss: str) -> None:
+    image_id = cloud.image(**RICH)
 
     def found(*values: str) -> bool:
-        return world.lists(image_id, Owners=["self"], Filters=[{"Name": name, "Values": list(values)}])
+        return cloud.lists(image_id, Owners=["self"], Filters=[{"Name": name, "Values": list(values)}])
 
     assert (found(hit), found(miss), found(miss, hit)) == (True, False, True)
 
@@ -106,15 +106,15 @@ def test_a_filter_finds_by_value_and_by_wildcard(world: World, name: str, hit: s
         "state-reason-message", "block-device-mapping.snapshot-id",
     ],
 )  # fmt: skip
-def test_a_documented_filter_over_something_absent_finds_nothing(world: World, name: str) -> None:
-    assert not world.lists(world.image(), Owners=["self"], Filters=[{"Name": name, "Values": ["something else"]}])
+def test_a_documented_filter_over_something_absent_finds_nothing(cloud: Cloud, name: str) -> None:
+    assert not cloud.lists(cloud.image(), Owners=["self"], Filters=[{"Name": name, "Values": ["something else"]}])
 
 
-def test_several_filters_must_all_pass(world: World) -> None:
-    image_id = world.image(tags={"a": "1", "b": "2"})
+def test_several_filters_must_all_pass(cloud: Cloud) -> None:
+    image_id = cloud.image(tags={"a": "1", "b": "2"})
     both = [{"Name": "tag:a", "Values": ["1"]}, {"Name": "tag:b", "Values": ["2"]}]
-    assert world.lists(image_id, Filters=both)
-    assert not world.lists(image_id, Filters=[*both, {"Name": "name", "Values": ["nobody"]}])
+    assert cloud.lists(image_id, Filters=both)
+    assert not cloud.lists(image_id, Filters=[*both, {"Name": "name", "Values": ["nobody"]}])
 
 
 @pytest.mark.parametrize(
@@ -173,35 +173,35 @@ def test_several_filters_must_all_pass(world: World) -> None:
         refusal("a dry run", "research 1.5", "DryRunOperation", lambda w: w.ec2().describe_images(DryRun=True), 412),
     ],
 )
-def test_a_listing_is_refused(world: World, act: Act, code: str, status: int) -> None:
-    assert_refused(world, act, code, status)
+def test_a_listing_is_refused(cloud: Cloud, act: Act, code: str, status: int) -> None:
+    assert_refused(cloud, act, code, status)
 
 
-def test_pages_hold_every_image_once(world: World) -> None:
+def test_pages_hold_every_image_once(cloud: Cloud) -> None:
     """DescribeImages, MaxResults and NextToken."""
-    made = [world.image(tags={"n": str(number)}) for number in range(7)]
+    made = [cloud.image(tags={"n": str(number)}) for number in range(7)]
     pages = [
-        page["Images"] for page in world.ec2().get_paginator("describe_images").paginate(Owners=["self"], PaginationConfig={"PageSize": 3})
+        page["Images"] for page in cloud.ec2().get_paginator("describe_images").paginate(Owners=["self"], PaginationConfig={"PageSize": 3})
     ]
     assert [len(page) for page in pages] == [3, 3, 1]
     assert [image["ImageId"] for page in pages for image in page] == made
 
 
-def test_a_page_goes_on_where_the_last_one_ended_though_rows_came_and_went(world: World) -> None:
-    first, second, third = (world.image() for _ in range(3))
-    page = world.ec2().describe_images(Owners=["self"], MaxResults=2)
-    world.ec2().deregister_image(ImageId=second)
-    fourth = world.image()
-    rest = world.ec2().describe_images(Owners=["self"], MaxResults=2, NextToken=page["NextToken"])
+def test_a_page_goes_on_where_the_last_one_ended_though_rows_came_and_went(cloud: Cloud) -> None:
+    first, second, third = (cloud.image() for _ in range(3))
+    page = cloud.ec2().describe_images(Owners=["self"], MaxResults=2)
+    cloud.ec2().deregister_image(ImageId=second)
+    fourth = cloud.image()
+    rest = cloud.ec2().describe_images(Owners=["self"], MaxResults=2, NextToken=page["NextToken"])
     assert [image["ImageId"] for image in (*page["Images"], *rest["Images"])] == [first, second, third, fourth]
     assert "NextToken" not in rest
 
 
-def test_a_token_of_another_account_is_refused(world: World) -> None:
+def test_a_token_of_another_account_is_refused(cloud: Cloud) -> None:
     for _ in range(2):
-        world.image()
-    token = world.ec2().describe_images(Owners=["self"], MaxResults=1)["NextToken"]
-    assert error_of(world.ec2(account=world.other).describe_images, NextToken=token) == ("InvalidNextToken", 400)
+        cloud.image()
+    token = cloud.ec2().describe_images(Owners=["self"], MaxResults=1)["NextToken"]
+    assert error_of(cloud.ec2(account=cloud.other).describe_images, NextToken=token) == ("InvalidNextToken", 400)
 
 
 @pytest.mark.parametrize(
@@ -212,23 +212,23 @@ def test_a_token_of_another_account_is_refused(world: World) -> None:
         row("by state without IncludeDisabled", "trap: hidden by default", {"Filters": [{"Name": "state", "Values": ["disabled"]}]}, False),
     ],
 )
-def test_a_disabled_image_is_listed_only_when_asked_for(world: World, arguments: dict[str, Any], listed: bool) -> None:
-    image_id = world.image()
-    world.ec2().disable_image(ImageId=image_id)
-    assert world.lists(image_id, Owners=["self"], **arguments) is listed
-    assert bool(world.ec2().describe_images(ImageIds=[image_id], **arguments)["Images"]) is listed
+def test_a_disabled_image_is_listed_only_when_asked_for(cloud: Cloud, arguments: dict[str, Any], listed: bool) -> None:
+    image_id = cloud.image()
+    cloud.ec2().disable_image(ImageId=image_id)
+    assert cloud.lists(image_id, Owners=["self"], **arguments) is listed
+    assert bool(cloud.ec2().describe_images(ImageIds=[image_id], **arguments)["Images"]) is listed
 
 
-def test_a_deprecated_image_vanishes_from_listings_of_others_only(world: World) -> None:
+def test_a_deprecated_image_vanishes_from_listings_of_others_only(cloud: Cloud) -> None:
     """DescribeImages IncludeDeprecated; trap 26."""
-    image_id = world.image(users=[world.other])
-    world.ec2().enable_image_deprecation(ImageId=image_id, DeprecateAt=datetime.fromtimestamp(world.now + 3600, UTC))
-    assert world.lists(image_id, account=world.other, Owners=[world.account])
-    world.pass_time(7200)
-    assert not world.lists(image_id, account=world.other, Owners=[world.account])
-    assert world.lists(image_id, account=world.other, IncludeDeprecated=True)
-    assert world.shown(image_id, account=world.other)["ImageId"] == image_id
-    assert world.lists(image_id, Owners=["self"])
+    image_id = cloud.image(users=[cloud.other])
+    cloud.ec2().enable_image_deprecation(ImageId=image_id, DeprecateAt=datetime.fromtimestamp(cloud.now + 3600, UTC))
+    assert cloud.lists(image_id, account=cloud.other, Owners=[cloud.account])
+    cloud.pass_time(7200)
+    assert not cloud.lists(image_id, account=cloud.other, Owners=[cloud.account])
+    assert cloud.lists(image_id, account=cloud.other, IncludeDeprecated=True)
+    assert cloud.shown(image_id, account=cloud.other)["ImageId"] == image_id
+    assert cloud.lists(image_id, Owners=["self"])
 
 
 @pytest.mark.parametrize(
@@ -245,25 +245,25 @@ def test_a_deprecated_image_vanishes_from_listings_of_others_only(world: World) 
         row("mine that I shared", "research 2 DescribeImages", {"Owners": ["self"], "ExecutableUsers": ["{other}"]}, {"mine"}),
     ],
 )
-def test_owners_and_executable_users_scope_a_listing(world: World, arguments: dict[str, list[str]], listed: set[str]) -> None:
+def test_owners_and_executable_users_scope_a_listing(cloud: Cloud, arguments: dict[str, list[str]], listed: set[str]) -> None:
     images = {
-        "mine": world.image(users=[world.other]),
-        "shared": world.image(account=world.other, users=[world.account]),
-        "public": world.image(account=world.other, public=True, owner_alias="amazon"),
-        "private": world.image(account=world.other),
+        "mine": cloud.image(users=[cloud.other]),
+        "shared": cloud.image(account=cloud.other, users=[cloud.account]),
+        "public": cloud.image(account=cloud.other, public=True, owner_alias="amazon"),
+        "private": cloud.image(account=cloud.other),
     }
-    filled = {key: [value.format(account=world.account, other=world.other) for value in values] for key, values in arguments.items()}
-    found = {image["ImageId"] for image in world.ec2().describe_images(**filled)["Images"]}
+    filled = {key: [value.format(account=cloud.account, other=cloud.other) for value in values] for key, values in arguments.items()}
+    found = {image["ImageId"] for image in cloud.ec2().describe_images(**filled)["Images"]}
     assert {name for name, image_id in images.items() if image_id in found} == listed
 
 
-def test_others_see_neither_tags_nor_launch_times(world: World) -> None:
+def test_others_see_neither_tags_nor_launch_times(cloud: Cloud) -> None:
     """Research 5 (tags), 2 (LastLaunchedTime)."""
-    image_id = world.image(users=[world.other], tags={"secret": "1", "ec2:SharedTag/line": "2"}, last_launched_at=1.0)
-    mine, theirs = world.shown(image_id), world.shown(image_id, account=world.other)
+    image_id = cloud.image(users=[cloud.other], tags={"secret": "1", "ec2:SharedTag/line": "2"}, last_launched_at=1.0)
+    mine, theirs = cloud.shown(image_id), cloud.shown(image_id, account=cloud.other)
     assert (tags_of(mine), "LastLaunchedTime" in mine) == ({"secret": "1", "ec2:SharedTag/line": "2"}, True)
     assert (tags_of(theirs), "LastLaunchedTime" in theirs) == ({"ec2:SharedTag/line": "2"}, False)
 
 
-def test_an_image_is_seen_in_its_own_region_only(world: World) -> None:
-    assert error_of(world.ec2("eu-west-1").describe_images, ImageIds=[world.image(HOME)]) == ("InvalidAMIID.NotFound", 400)
+def test_an_image_is_seen_in_its_own_region_only(cloud: Cloud) -> None:
+    assert error_of(cloud.ec2("eu-west-1").describe_images, ImageIds=[cloud.image(HOME)]) == ("InvalidAMIID.NotFound", 400)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from support.ec2 import Act, World, assert_refused, refusal, row, tags_of
+from support.ec2 import Act, Cloud, assert_refused, refusal, row, tags_of
 
 DISKS = [{"device_name": "/dev/xvda", "size": 8}, {"device_name": "/dev/sdb", "size": 20, "delete_on_termination": False}]
 
@@ -13,30 +13,30 @@ def mappings(image: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {mapping["DeviceName"]: mapping["Ebs"] for mapping in image["BlockDeviceMappings"]}
 
 
-def create(world: World, **arguments: Any) -> str:
+def create(cloud: Cloud, **arguments: Any) -> str:
     request = {"Name": "golden", **arguments}
     if "InstanceId" not in request:
-        request["InstanceId"] = world.instance(volumes=DISKS)
-    return str(world.ec2().create_image(**request)["ImageId"])
+        request["InstanceId"] = cloud.instance(volumes=DISKS)
+    return str(cloud.ec2().create_image(**request)["ImageId"])
 
 
-def test_an_image_of_an_instance_is_pending_then_available_with_a_snapshot_per_disk(world: World) -> None:
+def test_an_image_of_an_instance_is_pending_then_available_with_a_snapshot_per_disk(cloud: Cloud) -> None:
     """CreateImage; research 3."""
-    parent = world.image(architecture="arm64", boot_mode="uefi", imds="v2.0", volumes=DISKS)
-    instance = world.instance(image_id=parent)
+    parent = cloud.image(architecture="arm64", boot_mode="uefi", imds="v2.0", volumes=DISKS)
+    instance = cloud.instance(image_id=parent)
     tags = [
         {"ResourceType": "image", "Tags": [{"Key": "i", "Value": "1"}]},
         {"ResourceType": "snapshot", "Tags": [{"Key": "s", "Value": "2"}]},
     ]
-    image_id = create(world, InstanceId=instance, Description="of a web server", TagSpecifications=tags)
-    pending = world.shown(image_id)
+    image_id = create(cloud, InstanceId=instance, Description="of a web server", TagSpecifications=tags)
+    pending = cloud.shown(image_id)
     assert (pending["State"], tags_of(pending), pending["SourceInstanceId"]) == ("pending", {"i": "1"}, instance)
     assert not any("SnapshotId" in ebs for ebs in mappings(pending).values())
-    world.pass_time()
-    image = world.shown(image_id)
+    cloud.pass_time()
+    image = cloud.shown(image_id)
     assert (image["State"], image["Architecture"], image["BootMode"], image["ImdsSupport"]) == ("available", "arm64", "uefi", "v2.0")
     assert (image["SourceImageId"], image["SourceImageRegion"]) == (parent, "us-east-1")
-    snapshots = {device: world.shown_snapshot(ebs["SnapshotId"]) for device, ebs in mappings(image).items()}
+    snapshots = {device: cloud.shown_snapshot(ebs["SnapshotId"]) for device, ebs in mappings(image).items()}
     assert {device: (snapshot["VolumeSize"], snapshot["State"]) for device, snapshot in snapshots.items()} == {
         "/dev/xvda": (8, "completed"),
         "/dev/sdb": (20, "completed"),
@@ -46,53 +46,53 @@ def test_an_image_of_an_instance_is_pending_then_available_with_a_snapshot_per_d
     assert mappings(image)["/dev/sdb"]["DeleteOnTermination"] is False
 
 
-def test_extra_volumes_are_blank_or_from_a_snapshot(world: World) -> None:
+def test_extra_volumes_are_blank_or_from_a_snapshot(cloud: Cloud) -> None:
     """CreateImage, BlockDeviceMappings."""
-    snapshot = world.snapshot(size=5)
+    snapshot = cloud.snapshot(size=5)
     extra = [
         {"DeviceName": "/dev/sdf", "Ebs": {"VolumeSize": 50, "VolumeType": "gp3"}},
         {"DeviceName": "/dev/sdg", "Ebs": {"SnapshotId": snapshot}},
         {"DeviceName": "/dev/sdb", "NoDevice": ""},
         {"DeviceName": "/dev/xvda", "Ebs": {"DeleteOnTermination": False}},
     ]
-    image_id = create(world, BlockDeviceMappings=extra)
-    world.pass_time()
-    disks = mappings(world.shown(image_id))
+    image_id = create(cloud, BlockDeviceMappings=extra)
+    cloud.pass_time()
+    disks = mappings(cloud.shown(image_id))
     assert disks.keys() == {"/dev/xvda", "/dev/sdf", "/dev/sdg"}
     assert (disks["/dev/sdf"]["VolumeSize"], "SnapshotId" in disks["/dev/sdf"]) == (50, False)
     assert (disks["/dev/sdg"]["VolumeSize"], disks["/dev/sdg"]["SnapshotId"]) == (5, snapshot)
     assert disks["/dev/xvda"]["DeleteOnTermination"] is False
 
 
-def test_an_encrypted_disk_keeps_its_key(world: World) -> None:
+def test_an_encrypted_disk_keeps_its_key(cloud: Cloud) -> None:
     """Research 3 CreateImage."""
-    key = world.key()
+    key = cloud.key()
     image_id = create(
-        world, InstanceId=world.instance(volumes=[{"device_name": "/dev/xvda", "size": 8, "encrypted": True, "kms_key": key}])
+        cloud, InstanceId=cloud.instance(volumes=[{"device_name": "/dev/xvda", "size": 8, "encrypted": True, "kms_key": key}])
     )
-    world.pass_time()
-    snapshot = world.shown_snapshot(world.snapshot_of(image_id))
+    cloud.pass_time()
+    snapshot = cloud.shown_snapshot(cloud.snapshot_of(image_id))
     assert (snapshot["Encrypted"], snapshot["KmsKeyId"]) == (True, key)
 
 
-def register(world: World, **arguments: Any) -> str:
-    root = {"DeviceName": "/dev/xvda", "Ebs": {"SnapshotId": arguments.pop("snapshot", None) or world.snapshot(size=8)}}
+def register(cloud: Cloud, **arguments: Any) -> str:
+    root = {"DeviceName": "/dev/xvda", "Ebs": {"SnapshotId": arguments.pop("snapshot", None) or cloud.snapshot(size=8)}}
     request = {"Name": "golden", "RootDeviceName": "/dev/xvda", "BlockDeviceMappings": [root], **arguments}
-    return str(world.ec2().register_image(**request)["ImageId"])
+    return str(cloud.ec2().register_image(**request)["ImageId"])
 
 
-def test_a_registered_image_is_old_fashioned_unless_told_otherwise(world: World) -> None:
+def test_a_registered_image_is_old_fashioned_unless_told_otherwise(cloud: Cloud) -> None:
     """RegisterImage defaults; trap 39."""
-    image = world.shown(register(world))
+    image = cloud.shown(register(cloud))
     assert (image["Architecture"], image["VirtualizationType"], image["State"]) == ("i386", "paravirtual", "pending")
     assert not image.keys() & {"EnaSupport", "BootMode", "TpmSupport", "ImdsSupport", "SourceImageId"}
 
 
-def test_a_registered_image_has_what_it_was_told(world: World) -> None:
+def test_a_registered_image_has_what_it_was_told(cloud: Cloud) -> None:
     """RegisterImage."""
-    snapshot = world.snapshot(size=8)
+    snapshot = cloud.snapshot(size=8)
     image_id = register(
-        world,
+        cloud,
         snapshot=snapshot,
         Architecture="arm64",
         VirtualizationType="hvm",
@@ -104,8 +104,8 @@ def test_a_registered_image_has_what_it_was_told(world: World) -> None:
         Description="d",
         TagSpecifications=[{"ResourceType": "image", "Tags": [{"Key": "a", "Value": "b"}]}],
     )
-    world.pass_time()
-    image = world.shown(image_id)
+    cloud.pass_time()
+    image = cloud.shown(image_id)
     wanted = {
         "State": "available", "Architecture": "arm64", "VirtualizationType": "hvm", "EnaSupport": True, "SriovNetSupport": "simple",
         "BootMode": "uefi", "TpmSupport": "v2.0", "ImdsSupport": "v2.0", "Description": "d", "RootDeviceType": "ebs",
@@ -117,36 +117,36 @@ def test_a_registered_image_has_what_it_was_told(world: World) -> None:
     }  # fmt: skip
 
 
-def test_a_shared_snapshot_can_be_registered(world: World) -> None:
+def test_a_shared_snapshot_can_be_registered(cloud: Cloud) -> None:
     """Research 3 RegisterImage: owned or permitted."""
-    assert register(world, snapshot=world.snapshot(account=world.other, users=[world.account]))
+    assert register(cloud, snapshot=cloud.snapshot(account=cloud.other, users=[cloud.account]))
 
 
-def test_product_codes_come_with_the_snapshot(world: World) -> None:
+def test_product_codes_come_with_the_snapshot(cloud: Cloud) -> None:
     """Research 3 RegisterImage: billing metadata comes from the snapshot."""
-    image = world.shown(register(world, snapshot=world.snapshot(product_codes=["abc"])))
+    image = cloud.shown(register(cloud, snapshot=cloud.snapshot(product_codes=["abc"])))
     assert [code["ProductCodeId"] for code in image["ProductCodes"]] == ["abc"]
 
 
-def taken_name(world: World) -> str:
-    world.image(name="taken")
+def taken_name(cloud: Cloud) -> str:
+    cloud.image(name="taken")
     return "taken"
 
 
-def failed_name(world: World) -> str:
-    world.image(name="failed", state="failed", reason={"code": "Server.InternalError", "message": "no"})
+def failed_name(cloud: Cloud) -> str:
+    cloud.image(name="failed", state="failed", reason={"code": "Server.InternalError", "message": "no"})
     return "failed"
 
 
-def terminated(world: World) -> str:
-    instance = world.instance()
-    world.ec2().terminate_instances(InstanceIds=[instance])
+def terminated(cloud: Cloud) -> str:
+    instance = cloud.instance()
+    cloud.ec2().terminate_instances(InstanceIds=[instance])
     return instance
 
 
-def pending_snapshot(world: World) -> str:
-    volume = world.ec2().create_volume(AvailabilityZone="us-east-1a", Size=1)["VolumeId"]
-    return str(world.ec2().create_snapshot(VolumeId=volume)["SnapshotId"])
+def pending_snapshot(cloud: Cloud) -> str:
+    volume = cloud.ec2().create_volume(AvailabilityZone="us-east-1a", Size=1)["VolumeId"]
+    return str(cloud.ec2().create_snapshot(VolumeId=volume)["SnapshotId"])
 
 
 def ebs(**values: Any) -> list[dict[str, Any]]:
@@ -184,8 +184,8 @@ MANY_TAGS = [{"ResourceType": "image", "Tags": [{"Key": str(number), "Value": ""
         refusal("a dry run", "research 1.5", "DryRunOperation", lambda w: create(w, DryRun=True), 412),
     ],
 )
-def test_create_image_is_refused(world: World, act: Act, code: str, status: int) -> None:
-    assert_refused(world, act, code, status)
+def test_create_image_is_refused(cloud: Cloud, act: Act, code: str, status: int) -> None:
+    assert_refused(cloud, act, code, status)
 
 
 @pytest.mark.parametrize(
@@ -228,36 +228,36 @@ def test_create_image_is_refused(world: World, act: Act, code: str, status: int)
         refusal("a dry run", "research 1.5", "DryRunOperation", lambda w: register(w, DryRun=True), 412),
     ],
 )
-def test_register_image_is_refused(world: World, act: Act, code: str, status: int) -> None:
-    assert_refused(world, act, code, status)
+def test_register_image_is_refused(cloud: Cloud, act: Act, code: str, status: int) -> None:
+    assert_refused(cloud, act, code, status)
 
 
-def test_a_duplicate_name_is_refused_in_words_that_name_the_holder(world: World) -> None:
+def test_a_duplicate_name_is_refused_in_words_that_name_the_holder(cloud: Cloud) -> None:
     """Research moto table, RegisterImage."""
-    holder = world.image(name="taken")
-    with pytest.raises(world.ec2().exceptions.ClientError, match=f"AMI name taken is already in use by AMI {holder}"):
-        create(world, Name="taken")
+    holder = cloud.image(name="taken")
+    with pytest.raises(cloud.ec2().exceptions.ClientError, match=f"AMI name taken is already in use by AMI {holder}"):
+        create(cloud, Name="taken")
 
 
 @pytest.mark.parametrize("make", [row("CreateImage", "names", create), row("RegisterImage", "names", register)])
-def test_a_name_is_free_again_once_its_image_is_deregistered(world: World, make: Any) -> None:
-    world.ec2().deregister_image(ImageId=make(world, Name="again"))
-    assert make(world, Name="again")
+def test_a_name_is_free_again_once_its_image_is_deregistered(cloud: Cloud, make: Any) -> None:
+    cloud.ec2().deregister_image(ImageId=make(cloud, Name="again"))
+    assert make(cloud, Name="again")
 
 
-def test_a_name_is_taken_in_its_own_account_and_region_only(world: World) -> None:
-    world.image(name="golden", account=world.other)
-    world.image("eu-west-1", name="golden")
-    assert register(world)
+def test_a_name_is_taken_in_its_own_account_and_region_only(cloud: Cloud) -> None:
+    cloud.image(name="golden", account=cloud.other)
+    cloud.image("eu-west-1", name="golden")
+    assert register(cloud)
 
 
-def test_a_new_image_is_not_seen_before_the_list_lag_is_over(world: World) -> None:
+def test_a_new_image_is_not_seen_before_the_list_lag_is_over(cloud: Cloud) -> None:
     """Research 1.4; trap 7."""
-    world.settings.list_lag_seconds = 30
-    image_id = register(world, snapshot=world.snapshot())
+    cloud.settings.list_lag_seconds = 30
+    image_id = register(cloud, snapshot=cloud.snapshot())
     see: Act = lambda w: w.ec2().describe_images(ImageIds=[image_id])  # noqa: E731
-    assert_refused(world, see, "InvalidAMIID.NotFound", 400)
-    assert not world.lists(image_id, Owners=["self"])
-    assert_refused(world, lambda w: w.ec2().deregister_image(ImageId=image_id), "InvalidAMIID.NotFound", 400)
-    world.pass_time(30)
-    assert world.lists(image_id, Owners=["self"])
+    assert_refused(cloud, see, "InvalidAMIID.NotFound", 400)
+    assert not cloud.lists(image_id, Owners=["self"])
+    assert_refused(cloud, lambda w: w.ec2().deregister_image(ImageId=image_id), "InvalidAMIID.NotFound", 400)
+    cloud.pass_time(30)
+    assert cloud.lists(image_id, Owners=["self"])

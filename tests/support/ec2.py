@@ -1,6 +1,6 @@
-"""A world for the contract tests of the local EC2: a local AWS per module whose clock stands still, and fresh accounts per test.
+"""A cloud for the contract tests of the local EC2: a local AWS per module whose clock stands still, and fresh accounts per test.
 
-A row of a table is a sentence, the source it was taken from, and a small function over the `World`.
+A row of a table is a sentence, the source it was taken from, and a small function over the `Cloud`.
 """
 
 import itertools
@@ -21,7 +21,7 @@ _accounts = itertools.count(400_000_000_001)
 
 
 @dataclass(frozen=True)
-class World:
+class Cloud:
     aws: LocalAws
     account: str
     other: str
@@ -90,15 +90,15 @@ def ec2_lab() -> Iterator[LocalAws]:
 
 
 @pytest.fixture
-def world(ec2_lab: LocalAws) -> World:
+def cloud(ec2_lab: LocalAws) -> Cloud:
     """Accounts that nobody used before, and settings as they come, but that no call is throttled."""
     defaults = Settings(throttling=False)
     for each in fields(Settings):
         setattr(lab.current().settings, each.name, getattr(defaults, each.name))
-    return World(ec2_lab, str(next(_accounts)), str(next(_accounts)))
+    return Cloud(ec2_lab, str(next(_accounts)), str(next(_accounts)))
 
 
-Act = Callable[[World], Any]
+Act = Callable[[Cloud], Any]
 
 
 def refusal(sentence: str, source: str, code: str, act: Act, status: int = 400) -> Any:
@@ -106,8 +106,8 @@ def refusal(sentence: str, source: str, code: str, act: Act, status: int = 400) 
     return pytest.param(act, code, status, id=f"{sentence} [{source}]")
 
 
-def assert_refused(world: World, act: Act, code: str, status: int) -> None:
-    assert error_of(lambda: act(world)) == (code, status)
+def assert_refused(cloud: Cloud, act: Act, code: str, status: int) -> None:
+    assert error_of(lambda: act(cloud)) == (code, status)
 
 
 def row(sentence: str, source: str, *values: Any) -> Any:

@@ -1,0 +1,74 @@
+"""Region-wide settings of the local EC2: block public access, and encryption by default."""
+
+import pytest
+
+from support.aws import error_of
+from support.ec2 import AWAY, Cloud, row
+
+
+def test_block_public_access_for_images(cloud: Cloud) -> None:
+    """Enable/Disable/GetImageBlockPublicAccess(State)."""
+    here = cloud.ec2()
+    assert here.get_image_block_public_access_state()["ImageBlockPublicAccessState"] == "unblocked"
+    state = here.enable_image_block_public_access(ImageBlockPublicAccessState="block-new-sharing")["ImageBlockPublicAccessState"]
+    answer = here.get_image_block_public_access_state()
+    assert (state, answer["ImageBlockPublicAccessState"], answer["ManagedBy"]) == ("block-new-sharing", "block-new-sharing", "account")
+    assert cloud.ec2(AWAY).get_image_block_public_access_state()["ImageBlockPublicAccessState"] == "unblocked"
+    assert here.disable_image_block_public_access()["ImageBlockPublicAccessState"] == "unblocked"
+
+
+@pytest.mark.parametrize(
+    "state", [row(each, "EnableSnapshotBlockPublicAccess State", each) for each in ("block-all-sharing", "block-new-sharing")]
+)
+def test_block_public_access_for_snapshots(cloud: Cloud, state: str) -> None:
+    here = cloud.ec2()
+    assert here.enable_snapshot_block_public_access(State=state)["State"] == state
+    assert here.get_snapshot_block_public_access_state()["State"] == state
+    assert here.disable_snapshot_block_public_access()["State"] == "unblocked"
+    assert here.get_snapshot_block_public_access_state()["State"] == "unblocked"
+
+
+def test_encryption_by_default(cloud: Cloud) -> None:
+    """Enable/Disable/GetEbsEncryptionByDefault."""
+    here = cloud.ec2()
+    assert here.get_ebs_encryption_by_default()["EbsEncryptionByDefault"] is False
+    assert here.enable_ebs_encryption_by_default()["EbsEncryptionByDefault"] is True
+    assert here.get_ebs_encryption_by_default()["EbsEncryptionByDefault"] is True
+    assert cloud.ec2(account=cloud.other).get_ebs_encryption_by_default()["EbsEncryptionByDefault"] is False
+    assert here.disable_ebs_encryption_by_default()["EbsEncryptionByDefault"] is False
+
+
+def test_the_default_key(cloud: Cloud) -> None:
+    """Get/Modify/ResetEbsDefaultKmsKeyId."""
+    here, key = cloud.ec2(), cloud.key()
+    assert here.get_ebs_default_kms_key_id()["KmsKeyId"] == "alias/aws/ebs"
+    assert here.modify_ebs_default_kms_key_id(KmsKeyId=key.rsplit("/", 1)[-1])["KmsKeyId"] == key
+    assert here.get_ebs_default_kms_key_id()["KmsKeyId"] == key
+    assert here.reset_ebs_default_kms_key_id()["KmsKeyId"] == "alias/aws/ebs"
+
+
+DRY_RUNS = (
+    "disable_image_block_public_access",
+    "get_image_block_public_access_state",
+    "disable_snapshot_block_public_access",
+    "get_snapshot_block_public_access_state",
+    "enable_ebs_encryption_by_default",
+    "disable_ebs_encryption_by_default",
+    "get_ebs_encryption_by_default",
+    "get_ebs_default_kms_key_id",
+    "reset_ebs_default_kms_key_id",
+)
+
+
+@pytest.mark.parametrize("operation", [row(operation, "research 1.5", operation) for operation in DRY_RUNS])
+def test_a_dry_run_changes_nothing(cloud: Cloud, operation: str) -> None:
+    assert error_of(getattr(cloud.ec2(), operation), DryRun=True) == ("DryRunOperation", 412)
+    assert cloud.ec2().get_ebs_encryption_by_default()["EbsEncryptionByDefault"] is False
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [row(each, "moto verdict 3", each) for each in ("import_snapshot", "describe_fast_launch_images", "describe_snapshot_tier_status")],
+)
+def test_what_it_does_not_know_is_an_invalid_action(cloud: Cloud, operation: str) -> None:
+    assert error_of(getattr(cloud.ec2(), operation)) == ("InvalidAction", 400)
