@@ -33,7 +33,7 @@ AGE_SECONDS = 30 * 86400.0
 
 
 def sow(lab: Lab, endpoint_url: str, *, key_regions: Sequence[str] = KEY_REGIONS) -> dict[str, Any]:
-    """Returns, per account, its image, instance, snapshot and key ARNs by region, and the organization and unit that the last account is in.
+    """Returns, per account, its image, instance, snapshot and key ARNs by region, and the ARNs that the last account is a member of.
 
     The first account's image is shared with the second, disks included.
     """

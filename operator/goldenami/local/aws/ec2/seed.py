@@ -54,16 +54,17 @@ def _image(
     tags: Mapping[str, str] | None = None, volumes: Any = DEFAULT_VOLUMES, encrypted: bool = False, kms_key: str | None = None,
     product_codes: Any = (), billing_products: Any = (), users: Any = (), organizations: Any = (), units: Any = (), public: bool = False,
     snapshot_users: Any = (), snapshot_public: bool = False, snapshot_tags: Mapping[str, str] | None = None, age_seconds: float = 0.0,
-    **others: Any,
+    fixed_id: str | None = None, **others: Any,
 ) -> dict[str, Any]:  # fmt: skip
     """`volumes` are {device_name, size, volume_type, encrypted, kms_key, delete_on_termination}; `encrypted` and `kms_key` apply to all.
 
     An instance-store image has none. `users`, `organizations`, `units`, `public` are its launch permission; the snapshots' is apart.
+    `fixed_id` is for what documents name; otherwise ids are random.
     """
     unknown = set(others) - _IMAGE_FIELDS
     if unknown:
         raise TypeError(f"unknown fields {', '.join(sorted(unknown))}")
-    image_id = call.store.new_id("ami")
+    image_id = fixed_id or call.store.new_id("ami")
     instance_store = others.get("root_device_type") == "instance-store"
     wanted = () if instance_store else [{"encrypted": encrypted, "kms_key": kms_key, **volume} for volume in volumes]
     snapshots = [
@@ -106,10 +107,11 @@ def _finished_snapshot(call: Call, volume: Mapping[str, Any], **fields: Any) -> 
 def _snapshot(
     call: Call, *, size: int = 8, encrypted: bool = False, kms_key: str | None = None, description: str = "", users: Any = (),
     public: bool = False, tags: Mapping[str, str] | None = None, product_codes: Any = (), owner_alias: str | None = None,
+    fixed_id: str | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     volume = {"size": size, "encrypted": encrypted, "kms_key": kms_key}
     snapshot = _finished_snapshot(
-        call, volume, description=description, users=frozenset(users), public=public, tags=dict(tags or {}),
+        call, volume, id=fixed_id, description=description, users=frozenset(users), public=public, tags=dict(tags or {}),
         product_codes=tuple(product_codes), owner_alias=owner_alias,
     )  # fmt: skip
     return {"snapshot_id": snapshot.id}
@@ -117,7 +119,7 @@ def _snapshot(
 
 def _instance(
     call: Call, *, image_id: str | None = None, volumes: Any = None, state: str = "running", tags: Mapping[str, str] | None = None,
-    instance_type: str = "t3.micro",
+    instance_type: str = "t3.micro", fixed_id: str | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """An instance of an image (a new one, unless `image_id` names one) with these volumes, or the image's own; running or stopped."""
     if state not in {"running", "stopped"}:
@@ -125,9 +127,11 @@ def _instance(
     image = _image_to_launch(call, image_id, volumes)
     reservation = call.shell.backend.run_instances(
         image.id, 1, None, [], instance_type=instance_type, is_instance_type_default=False, region_name=call.region,
-        block_device_mappings=[{"DeviceName": "/dev/xvda", "Ebs": {"VolumeSize": 8}}], tags={"instance": dict(tags or {})},
+        block_device_mappings=[{"DeviceName": "/dev/xvda", "Ebs": {"VolumeSize": 8}}],
     )  # fmt: skip
     raw = reservation.instances[0]
+    raw.id = fixed_id or raw.id
+    raw.add_tags(dict(tags or {}))
     settle_instance(call, raw, image, _disks(call, image, volumes))
     if state == "stopped":
         raw.stop()

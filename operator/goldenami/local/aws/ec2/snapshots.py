@@ -31,9 +31,8 @@ def new_snapshot(
     call: Call, *, seconds: float, volume_size: int, full_bytes: int | None = None, completes: bool = True, **fields: Any
 ) -> Snapshot:
     """A pending snapshot of the caller, in the store, due after `seconds`. One that `completes` does so by itself."""
-    snapshot_id = call.store.new_id("snap")
     snapshot = Snapshot(
-        id=snapshot_id,
+        id=fields.pop("id", None) or call.store.new_id("snap"),
         owner=call.account,
         region=call.region,
         sequence=call.store.next_sequence(),
