@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from goldenami.local.aws.ec2 import errors
+
 
 @dataclass(frozen=True)
 class Original:
@@ -130,7 +132,10 @@ class Shell:
     # Tags of what is moto's
 
     def check_exist(self, resource_ids: list[str]) -> None:
-        """Raises moto's NotFound of the resource's kind."""
+        """Raises the NotFound of the first resource that is not there, in its kind's words."""
+        for resource_id in resource_ids:
+            if resource_id.startswith("i-") and self.raw_instance(resource_id) is None:  # moto does not look for instances
+                raise errors.Refused("InvalidInstanceID.NotFound", f"The instance ID '{resource_id}' does not exist")
         if resource_ids:
             self.backend.do_resources_exist(resource_ids)
 

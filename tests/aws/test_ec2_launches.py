@@ -1,0 +1,263 @@
+"""Launches in the local EC2: which image starts for whom, with which disks, and how launch templates refer to images."""
+
+from typing import Any
+
+import pytest
+
+from support.aws import error_of
+from support.ec2 import Act, Cloud, assert_refused, refusal, row
+
+DAY_SECONDS = 86400
+
+
+def run(cloud: Cloud, image_id: str | None, *, account: str | None = None, **arguments: Any) -> Any:
+    request: dict[str, Any] = {"MinCount": 1, "MaxCount": 1, "InstanceType": "t3.micro", **({"ImageId": image_id} if image_id else {})}
+    return cloud.ec2(account=account).run_instances(**{**request, **arguments})["Instances"][0]
+
+
+def instances_of(cloud: Cloud, image_id: str) -> list[dict[str, Any]]:
+    answer = cloud.ec2().describe_instances(Filters=[{"Name": "image-id", "Values": [image_id]}])
+    return [instance for reservation in answer["Reservations"] for instance in reservation["Instances"]]
+
+
+def volumes_of(cloud: Cloud, instance: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    ids = {mapping["DeviceName"]: mapping["Ebs"]["VolumeId"] for mapping in instance["BlockDeviceMappings"]}
+    volumes = {volume["VolumeId"]: volume for volume in cloud.ec2().describe_volumes(VolumeIds=list(ids.values()))["Volumes"]}
+    return {device: volumes[volume_id] for device, volume_id in ids.items()}
+
+
+def test_an_instance_has_what_its_image_has(cloud: Cloud) -> None:
+    """RunInstances."""
+    disks = [{"device_name": "/dev/sda1", "size": 30}, {"device_name": "/dev/sdb", "size": 100, "volume_type": "st1"}]
+    image_id = cloud.image(architecture="arm64", imds="v2.0", volumes=disks)
+    run(
+        cloud,
+        image_id,
+        BlockDeviceMappings=[{"DeviceName": "/dev/sdb", "Ebs": {"VolumeSize": 200}}, {"DeviceName": "/dev/sdc", "Ebs": {"VolumeSize": 5}}],
+    )
+    (instance,) = instances_of(cloud, image_id)
+    assert (instance["Architecture"], instance["RootDeviceName"], instance["VirtualizationType"]) == ("arm64", "/dev/sda1", "hvm")
+    assert (instance["MetadataOptions"]["HttpTokens"], instance["MetadataOptions"]["HttpPutResponseHopLimit"]) == ("required", 2)
+    volumes = volumes_of(cloud, instance)
+    assert {device: (volume["Size"], volume["VolumeType"]) for device, volume in volumes.items()} == {
+        "/dev/sda1": (30, "gp3"),
+        "/dev/sdb": (200, "st1"),
+        "/dev/sdc": (5, "gp3"),
+    }
+    assert volumes["/dev/sda1"]["SnapshotId"] == cloud.snapshot_of(image_id)
+
+
+def test_a_launch_shows_a_day_later(cloud: Cloud) -> None:
+    """Research 2 LastLaunchedTime; traps 22 and 23."""
+    image_id = cloud.image()
+    run(cloud, image_id)
+    assert "LastLaunchedTime" not in cloud.shown(image_id)
+    cloud.pass_time(DAY_SECONDS)
+    assert cloud.shown(image_id)["LastLaunchedTime"].startswith("20")
+
+
+def test_a_repeated_launch_with_its_token_is_the_same_launch(cloud: Cloud) -> None:
+    """Research 1.3."""
+    image_id = cloud.image()
+    first, second = (run(cloud, image_id, ClientToken="once")["InstanceId"] for _ in range(2))
+    assert first == second
+    assert error_of(lambda: run(cloud, image_id, ClientToken="once", InstanceType="m5.large"))[0] == "IdempotentParameterMismatch"
+
+
+def test_an_instance_dies_where_its_key_is_out_of_reach(cloud: Cloud) -> None:
+    """Research 5 KMS; trap 45."""
+    key = cloud.key()
+    image_id = cloud.image(kms_key=key)
+    run(cloud, image_id)
+    cloud.kms().disable_key(KeyId=key.rsplit("/", 1)[-1])
+    run(cloud, image_id)
+    alive, dead = sorted(instances_of(cloud, image_id), key=lambda instance: instance["State"]["Name"])
+    assert (alive["State"]["Name"], dead["State"]["Name"]) == ("running", "terminated")
+    assert dead["StateReason"]["Message"] == "Client.InternalError: Client error on launch"
+    assert cloud.shown(image_id)["State"] == "available"
+
+
+def deregistered(cloud: Cloud) -> str:
+    image_id = cloud.image()
+    cloud.ec2().deregister_image(ImageId=image_id)
+    return image_id
+
+
+def disabled(cloud: Cloud) -> str:
+    image_id = cloud.image()
+    cloud.ec2().disable_image(ImageId=image_id)
+    return image_id
+
+
+@pytest.mark.parametrize(
+    ("act", "code", "status"),
+    [
+        refusal("no such image", "moto table", "InvalidAMIID.NotFound", lambda w: run(w, "ami-00000000000000000")),
+        refusal("a malformed image", "RunInstances", "InvalidAMIID.Malformed", lambda w: run(w, "web")),
+        refusal("no image at all", "RunInstances", "MissingParameter", lambda w: run(w, None)),
+        refusal("someone's private image", "moto table", "InvalidAMIID.NotFound", lambda w: run(w, w.image(account=w.other))),
+        refusal("a pending image", "research 1.1", "InvalidAMIID.Unavailable", lambda w: run(w, w.image(state="pending"))),
+        refusal("a failed image", "research 1.1", "InvalidAMIID.Unavailable", lambda w: run(w, w.image(state="failed"))),
+        refusal("a disabled image", "DisableImage", "InvalidAMIID.Unavailable", lambda w: run(w, disabled(w))),
+        refusal("a deregistered image", "DeregisterImage", "InvalidAMIID.Unavailable", lambda w: run(w, deregistered(w))),
+        refusal("an image of another region", "RunInstances", "InvalidAMIID.NotFound", lambda w: run(w, w.image("eu-west-1"))),
+        refusal("a dry run", "research 1.5", "DryRunOperation", lambda w: run(w, w.image(), DryRun=True), 412),
+    ],
+)
+def test_a_launch_is_refused(cloud: Cloud, act: Act, code: str, status: int) -> None:
+    assert_refused(cloud, act, code, status)
+
+
+def test_an_image_of_a_stopped_instance_can_be_made(cloud: Cloud) -> None:
+    instance = cloud.instance(state="stopped")
+    assert cloud.ec2().create_image(InstanceId=instance, Name="from stopped")["ImageId"]
+
+
+# Launch templates
+
+
+def template(cloud: Cloud, name: str, *image_ids: str) -> str:
+    """A template with a version per image; the first is the default."""
+    first, *others = image_ids
+    made = cloud.ec2().create_launch_template(LaunchTemplateName=name, LaunchTemplateData={"ImageId": first, "InstanceType": "t3.micro"})
+    for image_id in others:
+        cloud.ec2().create_launch_template_version(LaunchTemplateName=name, SourceVersion="1", LaunchTemplateData={"ImageId": image_id})
+    return str(made["LaunchTemplate"]["LaunchTemplateId"])
+
+
+def versions(cloud: Cloud, **arguments: Any) -> list[tuple[str, int]]:
+    rows = cloud.ec2().describe_launch_template_versions(**arguments)["LaunchTemplateVersions"]
+    return [(each["LaunchTemplateName"], each["VersionNumber"]) for each in rows]
+
+
+def test_a_version_builds_on_its_source(cloud: Cloud) -> None:
+    """CreateLaunchTemplateVersion SourceVersion; moto table."""
+    data = {
+        "ImageId": cloud.image(), "InstanceType": "t3.micro",
+        "BlockDeviceMappings": [{"DeviceName": "/dev/sda1", "Ebs": {"SnapshotId": cloud.snapshot(), "VolumeSize": 9}}],
+    }  # fmt: skip
+    cloud.ec2().create_launch_template(LaunchTemplateName="web", LaunchTemplateData=data)
+    cloud.ec2().create_launch_template_version(LaunchTemplateName="web", SourceVersion="1", LaunchTemplateData={"ImageId": "ami-2"})
+    version = cloud.ec2().describe_launch_template_versions(LaunchTemplateName="web", Versions=["2"])["LaunchTemplateVersions"][0]
+    assert version["LaunchTemplateData"] == {
+        "ImageId": "ami-2", "InstanceType": "t3.micro", "BlockDeviceMappings": [{"DeviceName": "/dev/sda1", "Ebs": {"VolumeSize": 9}}],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        row("latest of all", "DescribeLaunchTemplateVersions Versions", {"Versions": ["$Latest"]}, [("web-a", 2), ("web-b", 1)]),
+        row("default of all", "DescribeLaunchTemplateVersions Versions", {"Versions": ["$Default"]}, [("web-a", 1), ("web-b", 1)]),
+        row(
+            "both of all",
+            "DescribeLaunchTemplateVersions Versions",
+            {"Versions": ["$Latest", "$Default"]},
+            [("web-a", 1), ("web-a", 2), ("web-b", 1)],
+        ),
+        row("every version of one", "DescribeLaunchTemplateVersions", {"LaunchTemplateName": "web-a"}, [("web-a", 1), ("web-a", 2)]),
+        row(
+            "a named version", "DescribeLaunchTemplateVersions Versions", {"LaunchTemplateName": "web-a", "Versions": ["2"]}, [("web-a", 2)]
+        ),
+        row("a range", "DescribeLaunchTemplateVersions MinVersion", {"LaunchTemplateName": "web-a", "MinVersion": "2"}, [("web-a", 2)]),
+        row(
+            "who uses an image, in all",
+            "filter image-id",
+            {"Versions": ["$Latest", "$Default"], "Filters": [{"Name": "image-id", "Values": ["ami-old"]}]},
+            [("web-a", 1)],
+        ),
+        row(
+            "who uses an image, in one",
+            "filter image-id",
+            {"LaunchTemplateName": "web-a", "Filters": [{"Name": "image-id", "Values": ["ami-new"]}]},
+            [("web-a", 2)],
+        ),
+        row(
+            "defaults only",
+            "filter is-default-version",
+            {"LaunchTemplateName": "web-a", "Filters": [{"Name": "is-default-version", "Values": ["true"]}]},
+            [("web-a", 1)],
+        ),
+    ],
+)
+def test_versions_are_found(cloud: Cloud, arguments: dict[str, Any], expected: list[tuple[str, int]]) -> None:
+    template(cloud, "web-a", "ami-old", "ami-new")
+    template(cloud, "web-b", "ami-other")
+    assert versions(cloud, **arguments) == expected
+
+
+def test_pages_hold_every_version_and_every_template_once(cloud: Cloud) -> None:
+    for number in range(5):
+        template(cloud, f"t{number}", "ami-1")
+    pager = cloud.ec2().get_paginator("describe_launch_template_versions").paginate(Versions=["$Latest"], PaginationConfig={"PageSize": 2})
+    assert [each["LaunchTemplateName"] for page in pager for each in page["LaunchTemplateVersions"]] == [
+        f"t{number}" for number in range(5)
+    ]
+    pager = cloud.ec2().get_paginator("describe_launch_templates").paginate(PaginationConfig={"PageSize": 2})
+    assert [each["LaunchTemplateName"] for page in pager for each in page["LaunchTemplates"]] == [f"t{number}" for number in range(5)]
+
+
+@pytest.mark.parametrize(
+    ("act", "code", "status"),
+    [
+        refusal("no versions of no template", "DescribeLaunchTemplateVersions Versions", "MissingParameter", versions),
+        refusal(
+            "numbers over all templates",
+            "DescribeLaunchTemplateVersions Versions",
+            "InvalidParameterValue",
+            lambda w: versions(w, Versions=["1"]),
+        ),
+        refusal(
+            "no such template",
+            "research 1.1",
+            "InvalidLaunchTemplateId.NotFound",
+            lambda w: versions(w, LaunchTemplateId="lt-00000000000000000"),
+        ),
+        refusal(
+            "no such version",
+            "research 1.1",
+            "InvalidLaunchTemplateId.VersionNotFound",
+            lambda w: versions(w, LaunchTemplateId=template(w, "web-a", "ami-1"), Versions=["7"]),
+        ),
+        refusal(
+            "an unknown filter",
+            "DescribeLaunchTemplateVersions Filters",
+            "InvalidParameterValue",
+            lambda w: versions(w, Versions=["$Latest"], Filters=[{"Name": "x", "Values": ["y"]}]),
+        ),
+        refusal(
+            "a name in use",
+            "research 1.1",
+            "InvalidLaunchTemplateName.AlreadyExistsException",
+            lambda w: [template(w, "web-a", "ami-1") for _ in range(2)],
+        ),
+    ],
+)
+def test_a_template_call_is_refused(cloud: Cloud, act: Act, code: str, status: int) -> None:
+    assert_refused(cloud, act, code, status)
+
+
+def test_a_repeated_version_with_its_token_is_the_same_version(cloud: Cloud) -> None:
+    """Research 1.3."""
+    template(cloud, "web-a", "ami-1")
+    request = {"LaunchTemplateName": "web-a", "LaunchTemplateData": {"ImageId": "ami-2"}, "ClientToken": "once"}
+    numbers = [cloud.ec2().create_launch_template_version(**request)["LaunchTemplateVersion"]["VersionNumber"] for _ in range(2)]
+    assert numbers == [2, 2]
+
+
+@pytest.mark.parametrize(
+    ("version", "number"),
+    [row("default", "RunInstances LaunchTemplate", None, 0), row("latest", "RunInstances LaunchTemplate", "$Latest", 1)],
+)
+def test_a_template_names_the_image_to_launch(cloud: Cloud, version: str | None, number: int) -> None:
+    images = [cloud.image(), cloud.image()]
+    template(cloud, "web-a", *images)
+    wanted = {"LaunchTemplateName": "web-a", **({"Version": version} if version else {})}
+    assert run(cloud, None, LaunchTemplate=wanted)["ImageId"] == images[number]
+
+
+def test_a_parameter_names_the_image_to_launch(cloud: Cloud) -> None:
+    """Research 7.2: resolve:ssm."""
+    image_id = cloud.image()
+    cloud.aws.client("ssm", account=cloud.account).put_parameter(Name="/golden/web", Value=image_id, Type="String")
+    assert run(cloud, "resolve:ssm:/golden/web")["ImageId"] == image_id
