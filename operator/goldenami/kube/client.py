@@ -181,7 +181,7 @@ class Kubernetes:
         while True:
             page_query = {**query, "limit": str(PAGE_SIZE), **({"continue": token} if token else {})}
             page = self.call("GET", path, query=page_query, accept=accept)
-            yield from page.get("items", [])
+            yield from page.get("items") or ()  # an empty metadata list has null
             token = page.get("metadata", {}).get("continue") or ""
             if not token:
                 return

@@ -13,18 +13,14 @@ from goldenami.kube.client import Body, Kubernetes
 def write_status(kubernetes: Kubernetes, kind: Kind, obj: Body, status: Mapping[str, Any]) -> bool:
     """Make the stored status of `obj` (as just read) this one; False, and no request, when it already is.
 
-    KubeNotFound when the object is gone, KubeConflict when its name belongs to a new incarnation.
+    KubeNotFound when the object is gone. The API server ignores a uid in an apply to `/status` (tried on 1.36), so a namesake created
+    since the read gets this status until its own first look, which its creation asks for.
     """
     wanted = without_absent(status)
     if wanted == without_absent(obj.get("status", {})):
         return False
-    kubernetes.apply_status(kind, {"metadata": _identity(obj), "status": wanted})
+    kubernetes.apply_status(kind, {"metadata": _address(obj), "status": wanted})
     return True
-
-
-def _identity(obj: Body) -> Body:
-    # The uid makes the API server refuse a write meant for an object that was deleted and created again under the same name.
-    return {field: obj["metadata"][field] for field in ("name", "namespace", "uid") if field in obj["metadata"]}
 
 
 def without_absent(value: Any) -> Any:
@@ -34,3 +30,7 @@ def without_absent(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [without_absent(item) for item in value]
     return value
+
+
+def _address(obj: Body) -> Body:
+    return {field: obj["metadata"][field] for field in ("name", "namespace") if field in obj["metadata"]}
