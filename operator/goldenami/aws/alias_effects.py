@@ -4,7 +4,7 @@ import contextlib
 from dataclasses import replace
 from typing import Any
 
-from goldenami.aws.errors import NotFound
+from goldenami.aws.errors import FixTheSpec, NotFound, parameter_exists
 from goldenami.aws.toolbox import Effect, Tools
 from goldenami.aws.translate import wire_tags
 from goldenami.plan import actions as do
@@ -25,7 +25,13 @@ def _put(tools: Tools, action: do.PutParameter) -> str:
         asked |= {"Type": "String", "DataType": DATA_TYPE, "Tier": "Standard", "Overwrite": False, "Tags": wire_tags(action.tags)}
     else:
         asked |= {"Overwrite": True, "DataType": DATA_TYPE, "Type": "String"}
-    answer = tools.calls.ssm(action.place, "PutParameter", lambda ssm: ssm.put_parameter(**asked), about=action.parameter)
+    try:
+        answer = tools.calls.ssm(action.place, "PutParameter", lambda ssm: ssm.put_parameter(**asked), about=action.parameter)
+    except FixTheSpec as error:
+        # One of another data type may be refused for that before it is refused for being there.
+        if action.create and tools.inventory.parameter(action.place, action.parameter):
+            raise parameter_exists(action.place, action.parameter) from error
+        raise
     parameters = tools.parameters(action.place)
     version = int(answer.get("Version", 1))
     if action.create:

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import ConnectionClosedError
@@ -24,42 +25,54 @@ OPT_IN_SECONDS = 600.0
 RENEW_SECONDS = 60.0
 
 
+@dataclass
+class _Silence:
+    """Of one place: calls without an answer in a row, and when the next may try."""
+
+    failures: int = 0
+    pause_seconds: float = 0.0
+    until: float = 0.0
+
+
 class Breaker:
-    """Spares a place that does not answer: others fail at once for 1 s, doubling to 30 s, until one call is answered.
+    """Spares a place that does not answer: after three calls in a row, others fail at once, for 1 s doubling to 30 s.
 
     Without it every object would hold a worker for the connect timeout of a dead region, and the others would wait for a thread.
     """
 
-    def __init__(
-        self, monotonic: Callable[[], float] = time.monotonic, *, first_seconds: float = 1.0, longest_seconds: float = 30.0
-    ) -> None:
+    FAILURES = 3
+    FIRST_SECONDS = 1.0
+    LONGEST_SECONDS = 30.0
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
-        self._first = first_seconds
-        self._longest = longest_seconds
         self._lock = threading.Lock()
-        self._open: dict[tuple[str, str, str], tuple[float, float]] = {}
+        self._silent: dict[tuple[str, str, str], _Silence] = {}
 
     def check(self, place: Place, service: str) -> float:
-        """Seconds until somebody may try; 0 lets this caller try. One at a time: the next one is let through a pause later."""
+        """Seconds until somebody may try; 0 lets this caller try, and the next one a pause later."""
         with self._lock:
-            pause, until = self._open.get(self._key(place, service), (0.0, 0.0))
-            wait = until - self._monotonic()
-            if pause and wait <= 0:
-                self._open[self._key(place, service)] = (pause, self._monotonic() + pause)
-            return max(0.0, wait)
+            silence = self._silent.get(self._key(place, service))
+            if silence is None or not silence.pause_seconds:
+                return 0.0
+            now = self._monotonic()
+            if now < silence.until:
+                return silence.until - now
+            silence.until = now + silence.pause_seconds
+            return 0.0
 
     def failed(self, place: Place, service: str) -> None:
         with self._lock:
-            pause, until = self._open.get(self._key(place, service), (0.0, 0.0))
-            if pause and until - self._monotonic() > pause:
-                return
-            pause = min(self._longest, pause * 2 if pause else self._first)
-            self._open[self._key(place, service)] = (pause, self._monotonic() + pause)
+            silence = self._silent.setdefault(self._key(place, service), _Silence())
+            silence.failures += 1
+            if silence.failures >= self.FAILURES:
+                silence.pause_seconds = min(self.LONGEST_SECONDS, silence.pause_seconds * 2 or self.FIRST_SECONDS)
+                silence.until = self._monotonic() + silence.pause_seconds
 
     def answered(self, place: Place, service: str) -> None:
-        if self._open:
+        if self._silent:
             with self._lock:
-                self._open.pop(self._key(place, service), None)
+                self._silent.pop(self._key(place, service), None)
 
     @staticmethod
     def _key(place: Place, service: str) -> tuple[str, str, str]:

@@ -392,6 +392,10 @@ def name_conflict(place: Place, operation: str, name: str, holder: str) -> FixTh
     return FixTheSpec(problem(Reason.NAME_CONFLICT, message), code="InvalidAMIName.Duplicate", operation=operation)
 
 
+def parameter_exists(place: Place, name: str) -> AwsError:
+    return failure(_ALIAS, operation="PutParameter", place=place, resource=name, words="it exists already", code="ParameterAlreadyExists")
+
+
 def waiting(place: Place, operation: str, why: str, *, code: str = "") -> Wait:
     return Wait(problem(_WAIT.reason, f"{why} in {where(place)}. {_WAIT.advice}"), code=code, operation=operation)
 
