@@ -145,8 +145,16 @@ def unknown_operation(call: Call) -> Refusal:
 
 def internal_error(call: Call, error: Exception) -> Refusal:
     """A fault of the local AWS itself. 500, as AWS has it, so that callers retry."""
-    message = f"The local AWS failed at {call.name}: {type(error).__name__}: {error}"
-    return Refusal("InternalError" if call.protocol in {"ec2", "query", "rest-xml"} else "InternalServerError", message, 500)
+    return _internal(call, f"The local AWS failed at {call.name}: {type(error).__name__}: {error}")
+
+
+def lost_answer(call: Call) -> Refusal:
+    """What a caller may see though the effect was there."""
+    return _internal(call, "An internal error has occurred")
+
+
+def _internal(call: Call, message: str) -> Refusal:
+    return Refusal("InternalServerError" if call.protocol in {"json", "rest-json"} else "InternalError", message, 500)
 
 
 def _bad_token(call: Call, message: str) -> Refusal:

@@ -1,10 +1,11 @@
-"""Hosting the shell: one server in this process, or, run as a module, in a process of its own whose life hangs on its standard input."""
+"""Hosting the shell: one server in this process, or (`python -m goldenami.local.aws`) in one that ends with its standard input."""
 
 import argparse
 import json
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,18 +55,19 @@ def host(*, port: int = 0, clock_scale: float = 1.0, audit_file: Path | None = N
     return _hosted
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Announces its address as one JSON line, and ends when standard input does."""
-    parser = argparse.ArgumentParser(prog="goldenami.local.aws.hosting", description=__doc__)
+def main(*, ready: Callable[[], None]) -> None:
+    """Announces its address as one JSON line, and ends when standard input does. `ready` is called once it answers."""
+    parser = argparse.ArgumentParser(prog="python -m goldenami.local.aws", description=__doc__)
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--clock-scale", type=float, default=1.0)
     parser.add_argument("--audit-file", type=Path)
-    options = parser.parse_args(arguments)
+    options = parser.parse_args()
     # A Ctrl-C reaches the whole terminal group: the parent decides, and we still serve while it cleans up.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     ended = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: ended.set())
     hosted = host(port=options.port, clock_scale=options.clock_scale, audit_file=options.audit_file)
+    ready()
     announce, sys.stdout = sys.stdout, sys.stderr  # moto prints; the pipe to the parent is for one line only
     announce.write(json.dumps({"url": hosted.url}) + "\n")
     announce.flush()
@@ -78,7 +80,3 @@ def _watch_parent(ended: threading.Event) -> None:
     while sys.stdin.buffer.read(4096):
         pass
     ended.set()
-
-
-if __name__ == "__main__":
-    main()

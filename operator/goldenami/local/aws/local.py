@@ -160,7 +160,7 @@ def _start_thread(stack: contextlib.ExitStack, *, port: int, clock_scale: float,
 
 
 def _start_process(stack: contextlib.ExitStack, *, port: int, clock_scale: float, audit_file: Path | None) -> str:
-    command = [sys.executable, "-m", "goldenami.local.aws.hosting", "--port", str(port), "--clock-scale", str(clock_scale)]
+    command = [sys.executable, "-m", "goldenami.local.aws", "--port", str(port), "--clock-scale", str(clock_scale)]
     if audit_file:
         command += ["--audit-file", str(audit_file)]
     package_root = str(Path(__file__).parents[3])

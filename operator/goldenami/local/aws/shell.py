@@ -111,7 +111,7 @@ class Shell:
             if fault.form == "lose" and fault.answer == "drop":
                 raise DroppedConnectionError
             if fault.form == "lose":
-                return "lost", refuse(call, Refusal("InternalError", "An internal error has occurred", 500))
+                return "lost", refuse(call, answers.lost_answer(call))
         return "answered", answer
 
     def _dispatch(self, call: Call, environ: Environ) -> Answer:
