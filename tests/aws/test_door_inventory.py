@@ -1,0 +1,493 @@
+"""The inventory against the local AWS: shared listings, late and lost ids, permissions and their audit, preflights, usage, aliases."""
+
+import itertools
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from goldenami.aws.errors import FixTheSpec, Unreachable
+from goldenami.local.aws import LocalAws, lab
+from goldenami.plan import actions as do
+from goldenami.plan import identity
+from goldenami.plan.identity import Owner
+from goldenami.plan.values import KeyFacts, Principals, RegionView
+from support.door import OWNER, TAGS, VERSION, Door, open_door
+
+FRIEND = "999988887777"
+Open = Callable[..., Door]
+
+
+@pytest.fixture
+def opened(ec2_lab: LocalAws, monkeypatch: pytest.MonkeyPatch) -> Open:
+    return lambda **options: open_door(ec2_lab, monkeypatch, **options)
+
+
+@pytest.fixture
+def door(opened: Open) -> Door:
+    return opened()
+
+
+def owned(door: Door, count: int = 1, owner: Owner = OWNER, version: str = VERSION) -> list[str]:
+    """Available images of an owner in the other region, as if made long ago."""
+    tags = identity.identity_tags(owner, version, "image/us-east-1/ami-1")
+    made = [door.cloud.image(door.away.region) for _ in range(count)]
+    snapshots = [door.cloud.snapshot_of(image_id, door.away.region) for image_id in made]
+    rows = [{"Key": key, "Value": value} for key, value in tags.items()]
+    for start in range(0, count, 500):
+        ids = [*made[start : start + 500], *snapshots[start : start + 500]]
+        door.cloud.ec2(door.away.region).create_tags(Resources=ids, Tags=rows)
+    return made
+
+
+def look(door: Door, **more: object) -> RegionView:
+    return door.inventory.region(door.away, not_older_than=door.now, **more)  # type: ignore[arg-type]
+
+
+class TestListing:
+    def test_what_is_nobody_s_is_not_there_and_what_was_released_is(self, door: Door) -> None:
+        (mine,) = owned(door)
+        (let_go,) = owned(door, version="1.0.0")
+        ec2 = door.cloud.ec2(door.away.region)
+        ec2.create_tags(Resources=[let_go], Tags=[{"Key": identity.RELEASED, "Value": str(OWNER)}])
+        ec2.delete_tags(Resources=[let_go], Tags=[{"Key": identity.OWNER}])
+        door.cloud.image(door.away.region)
+        view = look(door)
+        assert {image.image_id for image in view.images} == {mine, let_go}
+        assert {image.image_id for image in look(door, owner=OWNER, version=VERSION).images} == {mine}
+
+    def test_an_owner_s_part_holds_its_images_and_their_snapshots_only(self, door: Door) -> None:
+        mine, other = owned(door), owned(door, owner=Owner("test", "images", "db"))
+        part = look(door, owner=OWNER)
+        assert [image.image_id for image in part.images] == mine
+        assert set(part.snapshots) == set(part.images[0].snapshot_ids)
+        assert {image.image_id for image in look(door).images} == {*mine, *other}
+
+    def test_hundreds_of_images_come_in_pages(self, door: Door) -> None:
+        made = owned(door, 450)
+        door.forget_audit()
+        view = look(door)
+        assert {image.image_id for image in view.images} == set(made)
+        assert len(view.snapshots) == 450
+        assert door.counts() == {"ec2.DescribeImages": 3, "ec2.DescribeSnapshots": 3}
+
+    def test_a_page_token_that_is_no_longer_taken_starts_the_listing_again(self, door: Door) -> None:
+        made = owned(door, 250)
+        door.fault("refuse", operation="ec2.DescribeImages", nth=2, code="InvalidPaginationToken")
+        assert {image.image_id for image in look(door).images} == set(made)
+
+    def test_a_disabled_image_is_listed_and_a_deregistered_one_is_not(self, door: Door) -> None:
+        disabled, deregistered = owned(door, 2)
+        door.cloud.ec2(door.away.region).disable_image(ImageId=disabled)
+        door.cloud.ec2(door.away.region).deregister_image(ImageId=deregistered)
+        assert {image.image_id: image.state for image in look(door).images} == {disabled: "disabled"}
+
+    def test_snapshots_may_be_older_than_the_images(self, door: Door) -> None:
+        owned(door)
+        look(door)
+        door.cloud.pass_time(10.0)
+        door.forget_audit()
+        door.inventory.region(door.away, not_older_than=door.now, snapshots_not_older_than=0.0)
+        assert door.counts() == {"ec2.DescribeImages": 1}
+
+    def test_nothing_is_read_for_what_is_young_enough(self, door: Door) -> None:
+        before = door.now
+        look(door)
+        door.forget_audit()
+        door.inventory.region(door.away, not_older_than=before)
+        assert door.counts() == {}
+
+    def test_a_crowd_shares_one_listing(self, door: Door) -> None:
+        owned(door)
+        hold = door.fault("hold", operation="ec2.DescribeImages")
+        door.forget_audit()
+        with ThreadPoolExecutor(20) as threads:
+            futures = [threads.submit(look, door) for _ in range(20)]
+            (held,) = door.cloud.aws.lab.held(wait_seconds=10.0)
+            door.cloud.aws.lab.release(held.id)
+            views = [future.result(20.0) for future in futures]
+        assert hold
+        assert {len(view.images) for view in views} == {1}
+        assert door.counts() == {"ec2.DescribeImages": 1, "ec2.DescribeSnapshots": 1}
+
+    def test_a_listing_that_was_under_way_during_a_write_does_not_undo_it(self, door: Door) -> None:
+        (image_id,) = owned(door)
+        look(door)
+        door.cloud.pass_time(60.0)
+        door.fault("hold", operation="ec2.DescribeImages", when="after")
+        with ThreadPoolExecutor(1) as threads:
+            slow = threads.submit(look, door)
+            (held,) = door.cloud.aws.lab.held(wait_seconds=10.0)
+            door.effects.perform(do.DisableImage(door.away, image_id))
+            new = door.effects.perform(do.CopyImage(door.away, door.cloud.image(), "us-east-1", "web-2", "token-2", tags=TAGS))
+            door.cloud.aws.lab.release(held.id)
+            view = slow.result(20.0)
+        assert {image.image_id: image.state for image in view.images} == {image_id: "disabled", new: "pending"}
+
+    def test_an_id_that_never_shows_up_is_lost_after_ten_minutes(self, door: Door) -> None:
+        lab.current().settings.list_lag_seconds = 10_000.0
+        image_id = door.effects.perform(do.CopyImage(door.away, door.cloud.image(), "us-east-1", "web-2", "token", tags=TAGS))
+        door.cloud.pass_time(599.0)
+        assert {image.image_id: image.state for image in look(door).images} == {image_id: "pending"}
+        door.cloud.pass_time(2.0)
+        assert {image.image_id: image.state for image in look(door).images} == {image_id: "lost"}
+
+    def test_places_are_read_at_the_same_time_and_one_that_is_down_is_a_problem_of_its_own(self, door: Door) -> None:
+        owned(door)
+        door.fault("region_down", region=door.home.region)
+        views = door.inventory.regions([door.home, door.away], not_older_than=door.now)
+        problem = views[door.home].problem
+        assert problem is not None
+        assert (problem.reason, problem.stalled) == ("RegionUnreachable", False)
+        assert views[door.away].problem is None
+        assert len(views[door.away].images) == 1
+
+    def test_a_region_that_comes_back_is_read_again(self, door: Door) -> None:
+        owned(door)
+        fault = door.fault("region_down", region=door.away.region, answer="error")
+        assert look(door).problem is not None
+        door.cloud.aws.lab.remove_fault(fault)
+        door.cloud.pass_time(1.0)
+        view = look(door)
+        assert view.problem is None
+        assert len(view.images) == 1
+
+    def test_the_same_fault_twice_is_the_same_message(self, door: Door) -> None:
+        door.fault("region_down", region=door.away.region)
+        problems = set()
+        for _ in range(5):
+            problems.add(look(door).problem)
+            door.cloud.pass_time(1.0)
+        assert len(problems) == 1
+
+
+class TestTelling:
+    def changed(self, door: Door, act: Callable[[str], object]) -> list[tuple[Owner, str]]:
+        (image_id,) = owned(door)
+        look(door)
+        assert door.woken == []
+        act(image_id)
+        door.cloud.pass_time(60.0)
+        look(door)
+        return door.woken
+
+    @pytest.mark.parametrize(
+        "act",
+        [
+            pytest.param(lambda ec2, image_id: ec2.disable_image(ImageId=image_id), id="disabled"),
+            pytest.param(lambda ec2, image_id: ec2.deregister_image(ImageId=image_id), id="deregistered"),
+            pytest.param(
+                lambda ec2, image_id: ec2.create_tags(Resources=[image_id], Tags=[{"Key": "team", "Value": "x"}]), id="tagged otherwise"
+            ),
+            pytest.param(
+                lambda ec2, image_id: ec2.modify_image_attribute(ImageId=image_id, LaunchPermission={"Add": [{"Group": "all"}]}),
+                id="public",
+            ),
+            pytest.param(
+                lambda ec2, image_id: ec2.modify_image_attribute(ImageId=image_id, Description={"Value": "x"}), id="described otherwise"
+            ),
+        ],
+    )
+    def test_an_owner_is_told_when_somebody_changes_an_image(self, door: Door, act: Callable[[object, str], object]) -> None:
+        ec2 = door.cloud.ec2(door.away.region)
+        assert self.changed(door, lambda image_id: act(ec2, image_id)) == [(OWNER, VERSION)]
+
+    def test_nobody_is_told_of_what_stays_as_it_is(self, door: Door) -> None:
+        assert self.changed(door, lambda _: None) == []
+
+    def test_our_own_writes_tell_nobody(self, door: Door) -> None:
+        assert self.changed(door, lambda image_id: door.effects.perform(do.DisableImage(door.away, image_id))) == []
+
+
+class TestPermissions:
+    def shared(self, door: Door, image_id: str, account: str = FRIEND) -> None:
+        """Behind our back."""
+        door.cloud.ec2(door.away.region).modify_image_attribute(ImageId=image_id, LaunchPermission={"Add": [{"UserId": account}]})
+
+    def read(self, door: Door) -> None:
+        for image in look(door).images:
+            door.inventory.grants(door.away, image, not_older_than=0.0)
+
+    def test_they_are_read_once_and_again_when_they_are_too_old(self, door: Door) -> None:
+        (image_id,) = owned(door)
+        assert door.inventory.cached_grants(door.away, image_id) is None
+        self.read(door)
+        door.forget_audit()
+        self.read(door)
+        assert door.counts(operation="*Attribute") == {}
+        self.shared(door, image_id)
+        door.cloud.pass_time(1.0)
+        (image,) = look(door).images
+        assert door.inventory.grants(door.away, image, not_older_than=door.now).launch == Principals(frozenset({FRIEND}))
+
+    def test_the_audit_finds_a_foreign_grant_and_tells_its_owner(self, opened: Open) -> None:
+        door = opened(audit_calls=10, audit_seconds=60.0)
+        (image_id,) = owned(door)
+        self.read(door)
+        self.shared(door, image_id)
+        door.cloud.pass_time(59.0)
+        look(door)
+        assert door.woken == []
+        door.cloud.pass_time(2.0)
+        look(door)
+        assert door.woken == [(OWNER, VERSION)]
+        grants = door.inventory.cached_grants(door.away, image_id)
+        assert grants is not None
+        assert grants.launch == Principals(frozenset({FRIEND}))
+
+    def test_the_audit_finds_a_snapshot_that_somebody_shared(self, opened: Open) -> None:
+        door = opened()
+        (image_id,) = owned(door)
+        self.read(door)
+        door.cloud.ec2(door.away.region).modify_snapshot_attribute(
+            SnapshotId=door.cloud.snapshot_of(image_id, door.away.region),
+            Attribute="createVolumePermission",
+            OperationType="add",
+            UserIds=[FRIEND],
+        )
+        door.cloud.pass_time(61.0)
+        look(door)
+        assert door.woken == [(OWNER, VERSION)]
+
+    def test_the_audit_finds_a_grant_on_a_key(self, opened: Open) -> None:
+        door = opened()
+        owned(door)
+        key = door.cloud.key(door.away.region)
+        (image,) = look(door).images
+        door.inventory.grants(door.away, image, not_older_than=0.0, key_arns=(key,))
+        door.cloud.kms(door.away.region).create_grant(
+            KeyId=key, GranteePrincipal=f"arn:aws:iam::{FRIEND}:root", Operations=["Decrypt"], Name="theirs"
+        )
+        door.cloud.pass_time(61.0)
+        look(door)
+        assert door.woken == [(OWNER, VERSION)]
+
+    def test_the_audit_goes_round_within_its_budget(self, opened: Open) -> None:
+        door = opened(audit_calls=10)
+        owned(door, 12)
+        self.read(door)
+        rounds = []
+        for _ in range(3):
+            door.cloud.pass_time(61.0)
+            door.forget_audit()
+            look(door)
+            calls = door.cloud.aws.lab.audit_calls(account=door.account.account_id, operation="ec2.DescribeImageAttribute")
+            rounds.append({str(call.arguments["ImageId"]) for call in calls})
+            assert sum(door.counts(operation="*Attribute").values()) == 10
+        assert [len(each) for each in rounds] == [5, 5, 5]
+        assert len(set.union(*rounds)) == 12
+
+    def test_at_rest_a_look_is_three_reads_and_the_audit_s_budget(self, opened: Open) -> None:
+        door = opened(audit_calls=10)
+        made = owned(door, 40)
+        door.effects.perform(do.PutParameter(door.away, "/golden/web", made[0], create=True, tags={identity.OWNER: str(OWNER)}))
+        self.read(door)
+        door.cloud.pass_time(600.0)
+        door.inventory.parameters(door.away, OWNER, not_older_than=door.now)
+        for _ in range(3):
+            door.cloud.pass_time(600.0)
+            door.forget_audit()
+            began = door.now
+            for _ in made:
+                door.inventory.region(door.away, not_older_than=began, owner=OWNER, version=VERSION)
+                door.inventory.parameters(door.away, OWNER, not_older_than=began)
+            counts = door.counts()
+            audit = sum(number for name, number in counts.items() if name.endswith("Attribute"))
+            assert audit <= 10
+            assert sum(counts.values()) - audit == 3, counts
+            assert door.counts(mutating=True) == {}
+
+
+class TestFacts:
+    def test_a_region_that_is_not_enabled_is_named_as_such(self, door: Door) -> None:
+        place = type(door.away)(door.account, "af-south-1")
+        for problem in (door.inventory.facts(place).problem, door.inventory.region(place, not_older_than=door.now).problem):
+            assert problem is not None
+            assert (problem.reason, problem.stalled) == ("RegionNotEnabled", True)
+
+    def test_only_what_is_asked_for_is_read_and_kept_for_ten_minutes(self, door: Door) -> None:
+        door.forget_audit()
+        for _ in range(3):
+            assert door.inventory.facts(door.away).encrypted_by_default is None
+        assert door.counts() == {"ec2.DescribeRegions": 1}
+        door.forget_audit()
+        for _ in range(3):
+            facts = door.inventory.facts(door.away, needs_default_encryption=True, needs_public=True)
+            assert (facts.encrypted_by_default, facts.default_key, facts.public_sharing_blocked_by) == (False, None, "")
+        assert door.counts() == {"ec2.GetEbsEncryptionByDefault": 1, "ec2.GetImageBlockPublicAccessState": 1}
+        door.cloud.pass_time(601.0)
+        door.forget_audit()
+        door.inventory.facts(door.away, needs_default_encryption=True)
+        assert door.counts() == {"ec2.DescribeRegions": 1, "ec2.GetEbsEncryptionByDefault": 1}
+
+    def test_default_encryption_names_its_key(self, door: Door) -> None:
+        ec2 = door.cloud.ec2(door.away.region)
+        ec2.enable_ebs_encryption_by_default()
+        facts = door.inventory.facts(door.away, needs_default_encryption=True)
+        assert facts.default_key is not None
+        assert (facts.encrypted_by_default, facts.default_key.aws_managed) == (True, True)
+        key = door.cloud.key(door.away.region)
+        ec2.modify_ebs_default_kms_key_id(KmsKeyId=key)
+        door.cloud.pass_time(601.0)
+        facts = door.inventory.facts(door.away, needs_default_encryption=True)
+        assert facts.default_key == KeyFacts(key, enabled=True, aws_managed=False)
+
+    def test_a_key_is_found_by_its_alias_and_one_that_is_missing_or_disabled_is_told(self, door: Door) -> None:
+        key = door.cloud.key(door.away.region)
+        kms = door.cloud.kms(door.away.region)
+        kms.create_alias(AliasName="alias/golden", TargetKeyId=key)
+        assert door.inventory.facts(door.away, kms_key_id="alias/golden").key == KeyFacts(key, enabled=True, aws_managed=False)
+        kms.disable_key(KeyId=key.rpartition("/")[2])
+        assert door.inventory.key(door.away, key) == KeyFacts(key, enabled=False, aws_managed=False)
+        problem = door.inventory.facts(door.away, kms_key_id="alias/none").problem
+        assert problem is not None
+        assert (problem.reason, problem.stalled) == ("EncryptionKeyInvalid", True)
+
+    def test_who_blocks_public_sharing(self, door: Door) -> None:
+        door.cloud.ec2(door.away.region).enable_image_block_public_access(ImageBlockPublicAccessState="block-new-sharing")
+        assert door.inventory.facts(door.away, needs_public=True).public_sharing_blocked_by == "account"
+
+    def test_an_image_by_its_id(self, door: Door) -> None:
+        image_id = door.cloud.image()
+        found = door.inventory.image(door.home, image_id)
+        assert found is not None
+        assert (found.state, found.root_device_type, found.virtualization_type) == ("available", "ebs", "hvm")
+        snapshots = door.inventory.snapshots(door.home, found.snapshot_ids)
+        assert [snapshot.snapshot_id for snapshot in snapshots] == list(found.snapshot_ids)
+        assert door.inventory.snapshot(door.home, found.snapshot_ids[0]) == snapshots[0]
+
+    @pytest.mark.parametrize("seconds", [0.0, 1000.0])
+    def test_an_image_that_is_gone_is_none(self, door: Door, seconds: float) -> None:
+        image_id = door.cloud.image()
+        door.cloud.ec2().deregister_image(ImageId=image_id)
+        door.cloud.pass_time(seconds)
+        assert door.inventory.image(door.home, image_id) is None
+        assert door.inventory.image(door.home, "ami-0123456789abcdef0") is None
+        assert door.inventory.snapshot(door.home, "snap-0123456789abcdef0") is None
+        assert door.inventory.instance(door.home, "i-0123456789abcdef0") is None
+
+    def test_an_id_that_cannot_be_is_the_spec_s_fault(self, door: Door) -> None:
+        with pytest.raises(FixTheSpec):
+            door.inventory.image(door.home, "ami-xyz")
+
+    def test_an_instance_in_an_image_s_words(self, door: Door) -> None:
+        instance_id = door.cloud.instance()
+        found = door.inventory.instance(door.home, instance_id)
+        assert found is not None
+        assert (found.image_id, found.root_device_type, found.product_codes) == (instance_id, "ebs", ())
+        assert found.state in ("pending", "running")
+
+
+class TestUsage:
+    def test_an_image_that_nothing_refers_to_is_unused(self, door: Door) -> None:
+        usage = door.inventory.usage(door.home, door.cloud.image())
+        assert (bool(usage), usage.problem) == (False, None)
+
+    def test_instances_count_until_they_are_terminated(self, door: Door) -> None:
+        image_id, ec2 = door.cloud.image(), door.cloud.ec2()
+        instance_id = ec2.run_instances(ImageId=image_id, MinCount=1, MaxCount=1, InstanceType="t3.micro")["Instances"][0]["InstanceId"]
+        assert door.inventory.usage(door.home, image_id).instances == (instance_id,)
+        ec2.stop_instances(InstanceIds=[instance_id])
+        assert door.inventory.usage(door.home, image_id).instances == (instance_id,)
+        ec2.terminate_instances(InstanceIds=[instance_id])
+        door.cloud.pass_time()
+        assert door.inventory.usage(door.home, image_id).instances == ()
+
+    def test_an_old_version_of_a_template_counts_too(self, door: Door) -> None:
+        image_id, other, ec2 = door.cloud.image(), door.cloud.image(), door.cloud.ec2()
+        created = ec2.create_launch_template(LaunchTemplateName="web", LaunchTemplateData={"ImageId": image_id})
+        template = created["LaunchTemplate"]["LaunchTemplateId"]
+        for _ in range(3):
+            ec2.create_launch_template_version(LaunchTemplateId=template, LaunchTemplateData={"ImageId": other})
+        ec2.modify_launch_template(LaunchTemplateId=template, DefaultVersion="4")
+        assert door.inventory.usage(door.home, image_id).launch_templates == (f"{template}:1",)
+
+    @pytest.mark.parametrize("operation", ["ec2.DescribeInstances", "ec2.DescribeLaunchTemplates"])
+    def test_what_cannot_be_read_is_a_problem_and_never_unused(self, door: Door, operation: str) -> None:
+        door.fault("refuse", operation=operation, code="UnauthorizedOperation", status=403)
+        usage = door.inventory.usage(door.home, door.cloud.image())
+        assert usage.problem is not None
+        assert usage.problem.reason == "AccessDenied"
+
+
+class TestAliases:
+    def put(self, door: Door, name: str, owner: Owner) -> None:
+        """Behind our back, or before our time."""
+        ssm = door.cloud.aws.client("ssm", region=door.away.region, account=door.account.account_id)
+        ssm.put_parameter(Name=name, Value="x", Type="String", Tags=[{"Key": identity.OWNER, "Value": str(owner)}])
+
+    def names(self, door: Door, owner: Owner, *, fresh: bool = True) -> list[str]:
+        return [row.name for row in door.inventory.parameters(door.away, owner, not_older_than=door.now if fresh else 0.0)]
+
+    def test_each_owner_has_its_own(self, door: Door) -> None:
+        owners = [Owner("test", "images", f"app-{number}") for number in range(5)]
+        for owner in owners:
+            self.put(door, f"/golden/{owner.name}", owner)
+        for owner in owners:
+            assert self.names(door, owner) == [f"/golden/{owner.name}"]
+
+    def test_many_owners_share_a_listing(self, door: Door) -> None:
+        owners = [Owner("test", "images", f"app-{number}") for number in range(60)]
+        for owner in owners:
+            self.put(door, f"/golden/{owner.name}", owner)
+            self.names(door, owner)
+        door.cloud.pass_time(600.0)
+        door.forget_audit()
+        for owner in owners:
+            assert self.names(door, owner) == [f"/golden/{owner.name}"]
+        # Two calls of fifty owners at most, and two pages of fifty for the first of them at most.
+        assert sum(door.counts().values()) <= 3
+
+    def test_one_that_appears_behind_our_back_is_found_and_one_that_goes_is_gone(self, door: Door) -> None:
+        other = Owner("test", "images", "db")
+        assert (self.names(door, OWNER), self.names(door, other)) == ([], [])
+        self.put(door, "/golden/db", other)
+        door.cloud.pass_time(60.0)
+        assert (self.names(door, OWNER), self.names(door, other)) == ([], ["/golden/db"])
+        door.cloud.aws.client("ssm", region=door.away.region, account=door.account.account_id).delete_parameter(Name="/golden/db")
+        door.cloud.pass_time(60.0)
+        assert self.names(door, other) == []
+
+    def test_values_come_ten_at_a_time_and_missing_ones_are_absent(self, door: Door) -> None:
+        names = [f"/golden/{number}" for number in range(12)]
+        for name in names:
+            self.put(door, name, OWNER)
+        door.forget_audit()
+        assert door.inventory.parameter_values(door.away, [*names, "/none"]) == dict.fromkeys(names, "x")
+        assert door.counts() == {"ssm.GetParameters": 2}
+
+    def test_a_failure_is_raised(self, door: Door) -> None:
+        door.fault("region_down", region=door.away.region)
+        with pytest.raises(Unreachable):
+            door.inventory.parameters(door.away, OWNER, not_older_than=door.now)
+
+
+def test_readers_and_writers_at_once_end_in_what_aws_holds(door: Door) -> None:
+    source, tokens = door.cloud.image(), itertools.count()
+    stop = threading.Event()
+
+    def write() -> None:
+        for _ in range(5):
+            number = next(tokens)
+            tags = identity.identity_tags(OWNER, f"1.{number}.0", "image/us-east-1/ami-1")
+            image_id = door.effects.perform(do.CopyImage(door.away, source, "us-east-1", f"web-{number}", f"token-{number}", tags=tags))
+            if number % 2:
+                door.effects.perform(do.DeregisterImage(door.away, image_id))
+
+    def read() -> None:
+        while not stop.is_set():
+            assert look(door).problem is None
+
+    with ThreadPoolExecutor(6) as threads:
+        readers = [threads.submit(read) for _ in range(2)]
+        writers = [threads.submit(write) for _ in range(4)]
+        for writer in writers:
+            writer.result(60.0)
+        stop.set()
+        for reader in readers:
+            reader.result(60.0)
+    folded = {image.image_id for image in door.inventory.region(door.away, not_older_than=0.0).images}
+    door.cloud.pass_time()
+    assert folded == {image.image_id for image in look(door).images}
+    assert len(folded) == 10
