@@ -20,12 +20,12 @@ def done(cloud: Cloud, image_id: str, region: str = AWAY, *, account: str | None
 def test_a_copy_is_pending_without_snapshot_ids_then_available_with_them(cloud: Cloud) -> None:
     """CopyImage; research 4; trap 8."""
     source = cloud.image(name="web", architecture="arm64", imds="v2.0", description="from home", tags={"own": "1"}, public=True)
-    copied = cloud.copy(source, Name="web-eu")
+    copied = cloud.copy(source, Name="web-eu", Description="in Europe")
     pending = cloud.shown(copied, AWAY)
     assert (pending["State"], "SnapshotId" in pending["BlockDeviceMappings"][0]["Ebs"]) == ("pending", False)
     image = done(cloud, copied)
     wanted = {
-        "State": "available", "Name": "web-eu", "Architecture": "arm64", "ImdsSupport": "v2.0", "Description": "from home",
+        "State": "available", "Name": "web-eu", "Architecture": "arm64", "ImdsSupport": "v2.0", "Description": "in Europe",
         "SourceImageId": source, "SourceImageRegion": HOME, "OwnerId": cloud.account, "Public": False,
     }  # fmt: skip
     assert {name: image[name] for name in wanted} == wanted

@@ -113,6 +113,40 @@ def test_an_image_of_a_stopped_instance_can_be_made(cloud: Cloud) -> None:
     assert cloud.ec2().create_image(InstanceId=instance, Name="from stopped")["ImageId"]
 
 
+def test_pages_hold_every_instance_once(cloud: Cloud) -> None:
+    """DescribeInstances MaxResults."""
+    image_id = cloud.image()
+    started = [run(cloud, image_id)["InstanceId"] for _ in range(7)]
+    pages = cloud.ec2().get_paginator("describe_instances").paginate(PaginationConfig={"PageSize": 5})
+    listed = [[instance["InstanceId"] for each in page["Reservations"] for instance in each["Instances"]] for page in pages]
+    assert ([len(page) for page in listed], [each for page in listed for each in page]) == ([5, 2], started)
+
+
+@pytest.mark.parametrize(
+    ("act", "code", "status"),
+    [
+        refusal("no such instance", "research 1.1", "InvalidInstanceID.NotFound", lambda w: listed(w, InstanceIds=["i-00000000000000000"])),
+        refusal("a token of nobody", "research 2", "InvalidNextToken", lambda w: listed(w, NextToken="x")),
+        refusal(
+            "an unknown filter", "moto table", "InvalidParameterValue", lambda w: listed(w, Filters=[{"Name": "colour", "Values": ["x"]}])
+        ),
+        refusal(
+            "ids and a page size",
+            "DescribeInstances MaxResults",
+            "InvalidParameterCombination",
+            lambda w: listed(w, InstanceIds=[w.instance()], MaxResults=5),
+        ),
+    ],
+)
+def test_a_listing_of_instances_is_refused(cloud: Cloud, act: Act, code: str, status: int) -> None:
+    assert_refused(cloud, act, code, status)
+
+
+def listed(cloud: Cloud, **arguments: Any) -> Any:
+    cloud.instance()
+    return cloud.ec2().describe_instances(**arguments)
+
+
 # Launch templates
 
 

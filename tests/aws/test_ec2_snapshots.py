@@ -326,3 +326,10 @@ def test_a_new_snapshot_is_not_seen_before_the_list_lag_is_over(cloud: Cloud) ->
     assert cloud.ec2().describe_snapshots(OwnerIds=["self"])["Snapshots"] == []
     cloud.pass_time(10)
     assert cloud.shown_snapshot(snapshot)["SnapshotId"] == snapshot
+
+
+def test_an_id_out_of_reach_is_left_out(cloud: Cloud) -> None:
+    """DescribeSnapshots: not included in the returned results."""
+    mine, theirs = cloud.snapshot(), cloud.snapshot(account=cloud.other)
+    listed = cloud.ec2().describe_snapshots(SnapshotIds=[theirs, mine])["Snapshots"]
+    assert [each["SnapshotId"] for each in listed] == [mine]

@@ -55,10 +55,12 @@ def copy_image(call: Call) -> MappingOf[str, Any]:
         call.confirm()
         return known
     source = _copyable(call, source_region)
+    image_tags = {**_copied_tags(call, source), **image_tags}
+    tagging.check_count(image_tags)
     call.confirm()
     _check_storage(call, source)
     _check_slots(call)
-    answer = {"imageId": _start(call, _Request(source, name, {**_copied_tags(call, source), **image_tags}, snapshot_tags)).id}
+    answer = {"imageId": _start(call, _Request(source, name, image_tags, snapshot_tags)).id}
     call.remember(answer)
     return answer
 
@@ -91,14 +93,9 @@ def _copyable(call: Call, source_region: str) -> Image:
 
 def _check_storage(call: Call, source: Image) -> None:
     """Copying reads the snapshots: launch permission is not enough, each must be restorable by the caller, and so must its key."""
-    for snapshot in _snapshots_of(call, source):
+    for snapshot in call.store.snapshots_of(source):
         if not restorable(snapshot, call.account) or not _key_admits(call, snapshot):
             raise errors.Refused("InvalidRequest", STORAGE_DENIED)
-
-
-def _snapshots_of(call: Call, image: Image) -> list[Snapshot]:
-    held = call.store.snapshots[image.region]
-    return [held[snapshot_id] for snapshot_id in image.snapshot_ids if snapshot_id in held]
 
 
 def _key_admits(call: Call, snapshot: Snapshot) -> bool:
@@ -127,7 +124,7 @@ def _start(call: Call, request: _Request) -> Image:
     mappings = tuple(_mapping(call, mapping, request, image_id, seconds) for mapping in source.mappings)
     image = new_image(
         call, request.name, id=image_id, mappings=mappings, tags=request.image_tags, made_by=call.action,
-        description=call.text("Description") or source.description, root_device_name=source.root_device_name,
+        description=call.text("Description"), root_device_name=source.root_device_name,
         source_image=source.id, source_region=source.region, **traits(source),
     )  # fmt: skip
     doomed = _doomed(call)
@@ -163,7 +160,7 @@ def _mapping(call: Call, mapping: Mapping, request: _Request, image_id: str, sec
 def _finish(call: Call, image: Image, source: Image, now: float, *, doomed: bool) -> None:
     """The keys are looked at here, not when the call came: the source's and the copy's own."""
     call.store.copying[image.owner, image.region].discard(image.id)
-    snapshots = _snapshots_of(call, image)
+    snapshots = call.store.snapshots_of(image)
     reason = COPY_FAILED if doomed else _broken_key(call, source, snapshots)
     for snapshot in snapshots:
         _settle(call, snapshot, reason, now)
@@ -181,7 +178,7 @@ def _settle(call: Call, snapshot: Snapshot, reason: Reason | None, now: float) -
 
 def _broken_key(call: Call, source: Image, snapshots: list[Snapshot]) -> Reason | None:
     new_keys = all(encryption.accessible(call.account, call.region, snapshot.kms_key) for snapshot in snapshots)
-    old_keys = all(_still_readable(call, snapshot) for snapshot in _snapshots_of(call, source))
+    old_keys = all(_still_readable(call, snapshot) for snapshot in call.store.snapshots_of(source))
     return None if new_keys and old_keys else KEY_NOT_ACCESSIBLE
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from goldenami.local.aws.ec2 import encryption, errors
 from goldenami.local.aws.ec2.call import Call
 from goldenami.local.aws.ec2.making import completed_snapshot
-from goldenami.local.aws.ec2.records import Image, Snapshot, State
+from goldenami.local.aws.ec2.records import Image, State
 from goldenami.local.aws.ec2.shell import Original
 from goldenami.local.aws.ec2.visibility import registered_image
 
@@ -81,11 +81,6 @@ def launchable(call: Call, image_id: str) -> Image:
     return image
 
 
-def _snapshots_of(call: Call, image: Image) -> list[Snapshot]:
-    held = call.store.snapshots[call.region]
-    return [held[snapshot_id] for snapshot_id in image.snapshot_ids if snapshot_id in held]
-
-
 def disks_of(call: Call, image: Image, requested: Any) -> list[dict[str, Any]]:
     """The image's disks with what the caller asks to be different, and the caller's own."""
     disks = {mapping.device_name: _disk_of_image(call, image, mapping) for mapping in image.mappings if mapping.virtual_name is None}
@@ -147,7 +142,7 @@ def settle_instance(call: Call, instance: Any, image: Image, disks: list[dict[st
     if image.imds == "v2.0":
         instance.metadata_options.http_tokens, instance.metadata_options.http_put_response_hop_limit = "required", 2
     call.shell.replace_disks(instance, disks)
-    unusable = [each for each in _snapshots_of(call, image) if not encryption.accessible(call.account, call.region, each.kms_key)]
+    unusable = [each for each in call.store.snapshots_of(image) if not encryption.accessible(call.account, call.region, each.kms_key)]
     if unusable:
         instance.terminate()
         instance.state_reason.code = "Client.InternalError"

@@ -80,9 +80,8 @@ def change_permission(call: Call, image: Image) -> None:
 
 
 def _check_shareable(call: Call, image: Image) -> None:
-    for snapshot_id in image.snapshot_ids:
-        snapshot = call.store.snapshots[image.region].get(snapshot_id)
-        if snapshot is not None and encryption.aws_managed(snapshot.owner, snapshot.region, snapshot.kms_key):
+    for snapshot in call.store.snapshots_of(image):
+        if encryption.aws_managed(snapshot.owner, snapshot.region, snapshot.kms_key):
             raise errors.Refused(
                 "InvalidParameter", "Snapshots encrypted with the AWS Managed CMK can't be shared. Specify another snapshot."
             )

@@ -85,8 +85,8 @@ class ImageCoreResponse(EC2Response):
         settled()
         try:
             return self._serialised(method())
-        except NotImplementedError as error:
-            raise errors.Refused("InvalidAction", f"The action {action} is not answered by this local EC2.") from error
+        except NotImplementedError as error:  # an operation, or one of its filters, that moto lacks
+            raise errors.Refused("InvalidAction", f"The action {action} is not answered so by this local EC2: {error}") from error
 
     def _serialised(self, answer: Any) -> Answered:
         """moto's answer as moto writes it."""

@@ -61,6 +61,13 @@ class TemplateVersion:
     latest: bool
 
 
+def answer_of(result: Mapping[str, Any]) -> Original:
+    """An answer of ours that moto serialises, under the model's names (`LaunchTemplates`)."""
+    from moto.core.responses import ActionResult
+
+    return Original(ActionResult(result))
+
+
 class Shell:
     """moto's EC2 as one account sees it in one region."""
 
@@ -82,6 +89,15 @@ class Shell:
         return Original(self._run_original())
 
     # Instances and volumes
+
+    def reservations(self, instance_ids: list[str], filters: Mapping[str, list[str]]) -> list[Any]:
+        """moto's own, by id or all. Raises moto's NotFound, and NotImplementedError for a filter it does not know."""
+        found: list[Any] = (
+            self.backend.get_reservations_by_instance_ids(instance_ids, filters=filters)
+            if instance_ids
+            else self.backend.describe_instances(filters=filters)
+        )
+        return found
 
     def instance(self, instance_id: str) -> Instance | None:
         found = self.raw_instance(instance_id)

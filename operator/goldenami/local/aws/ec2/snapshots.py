@@ -7,7 +7,7 @@ from goldenami.local.aws.ec2 import encryption, errors, filters, paging, render,
 from goldenami.local.aws.ec2.call import Call
 from goldenami.local.aws.ec2.records import Snapshot, SnapshotState, iso
 from goldenami.local.aws.ec2.shell import Volume
-from goldenami.local.aws.ec2.visibility import check_snapshot_id, find_snapshot, own_snapshot, restorable
+from goldenami.local.aws.ec2.visibility import check_snapshot_id, own_snapshot, restorable
 
 GIB = 2**30
 
@@ -110,7 +110,7 @@ def describe_snapshots(call: Call) -> render.Xml:
     fields = {**FIELDS, "progress": lambda snapshot: [render.progress(snapshot, call.now)]}
     passes = filters.compiled(call.params.get("Filters"), fields, lambda snapshot: snapshot.tags if snapshot.owner == call.account else {})
     call.confirm()
-    found = [find_snapshot(call, snapshot_id) for snapshot_id in dict.fromkeys(by_id)] if by_id else _listed(call)
+    found = _by_id(call, by_id) if by_id else _listed(call)
     owners = {call.account if owner == "self" else owner for owner in call.texts("OwnerIds")}
     wanted = [
         snapshot
@@ -121,6 +121,19 @@ def describe_snapshots(call: Call) -> render.Xml:
     ]
     rows, token = paging.page(call, wanted, sequence=lambda snapshot: snapshot.sequence, minimum=5)
     return render.listing("snapshotSet", [render.snapshot_row(snapshot, viewer=call.account, now=call.now) for snapshot in rows], token)
+
+
+def _by_id(call: Call, snapshot_ids: list[str]) -> list[Snapshot]:
+    """An id that exists but is out of the caller's reach is left out; one that nobody has fails the call."""
+    for snapshot_id in snapshot_ids:
+        check_snapshot_id(snapshot_id)
+    held = call.store.snapshots[call.region]
+    found = [held.get(snapshot_id) for snapshot_id in dict.fromkeys(snapshot_ids)]
+    seen = [snapshot for snapshot in found if snapshot is not None and call.now >= snapshot.visible_at]
+    if len(seen) < len(found):
+        missing = sorted(set(snapshot_ids) - {snapshot.id for snapshot in seen})
+        raise errors.snapshot_not_found(missing[0])
+    return [snapshot for snapshot in seen if restorable(snapshot, call.account)]
 
 
 def _listed(call: Call) -> list[Snapshot]:

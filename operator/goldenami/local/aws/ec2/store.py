@@ -69,16 +69,20 @@ class Store:
         self.snapshots[snapshot.region][snapshot.id] = snapshot
         self.owned_snapshots[snapshot.owner, snapshot.region][snapshot.id] = snapshot
 
+    def snapshots_of(self, image: Image) -> list[Snapshot]:
+        """The snapshots behind an image, as far as they exist."""
+        held = self.snapshots[image.region]
+        return [held[snapshot_id] for snapshot_id in image.snapshot_ids if snapshot_id in held]
+
     def users_of(self, snapshot_id: str) -> frozenset[str]:
         """The ids of the images, registered or disabled, that refer to a snapshot."""
         return frozenset(self._users.get(snapshot_id, ()))
 
     def release_snapshots(self, image: Image, now: float) -> None:
         """The image refers to its snapshots no more."""
-        for snapshot_id in image.snapshot_ids:
-            self._users[snapshot_id].discard(image.id)
-            snapshot = self.snapshots[image.region].get(snapshot_id)
-            if snapshot is not None and not self._users[snapshot_id]:
+        for snapshot in self.snapshots_of(image):
+            self._users[snapshot.id].discard(image.id)
+            if not self._users[snapshot.id]:
                 snapshot.released_at = now
 
     def remove_image(self, image: Image) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from goldenami.local.aws.ec2 import errors, filters, paging
 from goldenami.local.aws.ec2.call import Call
-from goldenami.local.aws.ec2.shell import Original, TemplateVersion
+from goldenami.local.aws.ec2.shell import Original, TemplateVersion, answer_of
 
 PAGE_DEFAULT = 200
 
@@ -98,13 +98,7 @@ def describe_launch_template_versions(call: Call) -> Original:
     call.confirm()
     numbered = [(number, version) for number, version in enumerate(found, start=1) if passes(version)]
     shown, token = paging.page(call, numbered, sequence=lambda each: each[0], default=PAGE_DEFAULT)
-    return _answer({"LaunchTemplateVersions": [_row(call, version) for _, version in shown], "NextToken": token})
-
-
-def _answer(result: Mapping[str, Any]) -> Original:
-    from moto.core.responses import ActionResult
-
-    return Original(ActionResult(result))
+    return answer_of({"LaunchTemplateVersions": [_row(call, version) for _, version in shown], "NextToken": token})
 
 
 def _of_all(call: Call) -> list[TemplateVersion]:
@@ -173,7 +167,7 @@ def describe_launch_templates(call: Call) -> Original:
         (number, each) for number, each in enumerate(found if by_name or by_id else call.shell.templates(), start=1) if passes(each)
     ]
     shown, token = paging.page(call, numbered, sequence=lambda each: each[0], default=PAGE_DEFAULT)
-    return _answer({"LaunchTemplates": [_template_row(call, template) for _, template in shown], "NextToken": token})
+    return answer_of({"LaunchTemplates": [_template_row(call, template) for _, template in shown], "NextToken": token})
 
 
 def _template_row(call: Call, template: Any) -> dict[str, Any]:

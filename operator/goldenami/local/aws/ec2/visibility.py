@@ -5,7 +5,6 @@ or as `all`. New ids are seen by nobody until the list lag is over.
 """
 
 import re
-from collections.abc import Iterable
 
 from goldenami.local.aws import organizations
 from goldenami.local.aws.ec2 import errors
@@ -45,11 +44,6 @@ def entitled(image: Image, account: str) -> bool:
 
 def seen(image: Image, account: str, now: float) -> bool:
     return now >= image.visible_at and entitled(image, account)
-
-
-def visible_images(call: Call) -> Iterable[Image]:
-    """Every image the caller could see by id, in the order they were made, deregistered ones included."""
-    return (image for image in call.store.images[call.region].values() if seen(image, call.account, call.now))
 
 
 def find_image(call: Call, image_id: str, *, region: str | None = None) -> Image:
