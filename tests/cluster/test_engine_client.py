@@ -1,4 +1,4 @@
-"""Our client's promises on a real API server: typed errors, server-side apply, status only when different, finalizers, metadata lists, events."""
+"""Our client's promises on a real API server: typed errors, apply, status only when different, finalizers, metadata lists, events."""
 
 from __future__ import annotations
 

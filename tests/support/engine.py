@@ -1,4 +1,4 @@
-"""The engine without its process: intake, attention and caretakers on a real API server, with a reconciler that only looks and remembers."""
+"""The engine without its process: intake, attention and caretakers on a real API server; its reconciler only looks and remembers."""
 
 from __future__ import annotations
 
@@ -120,4 +120,3 @@ def _caretakers_in_a_thread(engine: Engine) -> Iterator[None]:
     finally:
         ended.set()
         thread.join()
-

@@ -13,8 +13,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from io import BufferedIOBase
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 from urllib.parse import urlsplit
 
 import yaml
@@ -29,7 +30,7 @@ class Stream:
     """A watch that is running through the proxy."""
 
     path: str
-    wire: BinaryIO
+    wire: BufferedIOBase
     lock: threading.Lock = field(default_factory=threading.Lock)
     cut: bool = False
 
@@ -161,7 +162,7 @@ def _handler(proxy: FaultyProxy, upstream: Any, context: ssl.SSLContext) -> type
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, format: str, *args: object) -> None:
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 -- the base class named it
             pass
 
     return Handler
