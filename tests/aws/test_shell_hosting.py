@@ -77,7 +77,7 @@ def test_the_server_ends_with_its_parent_however_that_ends(python: "list[subproc
     assert ends_answering(url)
 
 
-def test_a_stopped_server_putsno_more_and_may_be_stopped_twice() -> None:
+def test_a_stopped_server_answers_no_more_and_may_be_stopped_twice() -> None:
     aws = LocalAws.start()
     assert aws.lab.healthy()
     aws.stop()

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TextIO
@@ -28,6 +29,15 @@ STOP_SECONDS = 5.0
 DEFAULT_REGION = "us-east-1"
 
 
+_making = threading.Lock()  # boto3 sessions are not made for threads
+
+
+@cache
+def _session() -> boto3.Session:
+    """One for all servers of a process: it keeps the parsed models, a tenth of a second each."""
+    return boto3.Session()
+
+
 class StartError(Exception):
     """The server did not come up; the message holds what it said."""
 
@@ -39,9 +49,7 @@ class LocalAws:
         self.endpoint_url = endpoint_url
         self.lab = LabControl(endpoint_url)
         self._stack = stop
-        self._session = boto3.Session()
         self._clients: dict[tuple[str, str, str], Any] = {}
-        self._making = threading.Lock()  # boto3 sessions are not made for threads
 
     @classmethod
     def start(
@@ -81,10 +89,10 @@ class LocalAws:
 
     def client(self, service: str, region: str = DEFAULT_REGION, account: str = "111111111111") -> Any:
         """A boto3 client without retries: a test wants to see the first answer."""
-        with self._making:
+        with _making:
             key = (service, region, account)
             if key not in self._clients:
-                self._clients[key] = self._session.client(
+                self._clients[key] = _session().client(
                     service,  # type: ignore[call-overload]  # its overloads are literals
                     region_name=region,
                     endpoint_url=self.endpoint_url,
@@ -165,8 +173,9 @@ def _start_process(stack: contextlib.ExitStack, *, port: int, clock_scale: float
         command += ["--audit-file", str(audit_file)]
     package_root = str(Path(__file__).parents[3])
     path = os.pathsep.join(filter(None, (package_root, os.environ.get("PYTHONPATH"))))
+    # A session of its own: a terminal's Ctrl-C would interrupt it in the middle of its imports, and that is the parent's to decide.
     process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": path}
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": path}, start_new_session=True
     )
     stack.callback(_end, process)
     return _announced_url(process)
