@@ -1,7 +1,7 @@
 """Aliases: an SSM parameter in every replica's region that names the image to launch. Owns the condition AliasesReady.
 
-A parameter is written only when the replica there is available and shared: nobody is ever pointed at an image they cannot launch yet. One that exists
-without our owner tag, or with another owner's, is never overwritten.
+A parameter is written only when the replica there is available and shared: nobody is ever pointed at an image they cannot launch yet.
+One that exists without our owner tag, or with another owner's, is never overwritten.
 """
 
 from collections.abc import Mapping
@@ -45,18 +45,38 @@ class AliasFinding:
 
 
 def look(owner: Owner, aliases: tuple[Alias, ...], known: Mapping[Place, Parameters]) -> tuple[AliasFinding, ...]:
-    return tuple(_one(owner, alias, known.get(alias.place, Parameters())) for alias in aliases)
+    """One for each alias, in their order."""
+    first: dict[tuple[Place, str], Alias] = {}
+    for alias in aliases:
+        first.setdefault((alias.place, alias.parameter), alias)
+    return tuple(
+        _one(owner, alias, known.get(alias.place, Parameters()))
+        if first[alias.place, alias.parameter] is alias
+        else _double(alias, first[alias.place, alias.parameter])
+        for alias in aliases
+    )
+
+
+def _double(alias: Alias, first: Alias) -> AliasFinding:
+    """Two aliases that come out as one parameter: the first decides, or they would overwrite each other for ever."""
+    region = alias.place.region
+    if alias.image_id == first.image_id:
+        return AliasFinding(alias, Reason.NOTHING_DECLARED, f"{alias.parameter} in {region} is declared twice, alike")
+    told = (
+        f"{alias.parameter} in {region} is declared twice, for {first.image_id} and {alias.image_id}; make the names in spec.aliases differ"
+    )
+    return AliasFinding(alias, Reason.ALIAS_CONFLICT, told)
 
 
 def _one(owner: Owner, alias: Alias, known: Parameters) -> AliasFinding:
     region = alias.place.region
     if known.problem:
         return AliasFinding(alias, known.problem.reason, known.problem.message)
-    mine = known.ours.get(alias.parameter)
-    if mine is not None:
-        return _existing(alias, mine)
-    if alias.parameter in known.taken:
-        return _taken(owner, alias, known.taken[alias.parameter])
+    there = known.ours.get(alias.parameter) or known.taken.get(alias.parameter)
+    if there is not None and identity.owner_of(there.tags) == owner:
+        return _existing(alias, there)
+    if there is not None:
+        return _taken(owner, alias, there)
     if not alias.image_id:
         return AliasFinding(alias, Reason.ALIAS_PENDING, f"{alias.parameter} in {region} waits: {alias.why_not}")
     put = PutParameter(alias.place, alias.parameter, alias.image_id, create=True, tags={identity.OWNER: str(owner)})
@@ -68,8 +88,8 @@ def _existing(alias: Alias, mine: Parameter) -> AliasFinding:
     if not alias.image_id:
         return AliasFinding(alias, Reason.ALIAS_PENDING, f"{alias.parameter} in {region} keeps its value: {alias.why_not}")
     if mine.data_type != "aws:ec2:image":
-        return AliasFinding(alias, Reason.ALIAS_CONFLICT, f"{alias.parameter} in {region} has data type {mine.data_type or 'text'}, which cannot be "
-                            "changed to aws:ec2:image; delete it, and it is created anew")  # fmt: skip
+        told = f"{alias.parameter} in {region} has data type {mine.data_type or 'text'}, which cannot be changed to aws:ec2:image; "
+        return AliasFinding(alias, Reason.ALIAS_CONFLICT, told + "delete it, and it is created anew")
     if not mine.value:
         return AliasFinding(alias, Reason.ALIAS_PENDING, f"reading {alias.parameter} in {region}", value_needed=True)
     if mine.value == alias.image_id:

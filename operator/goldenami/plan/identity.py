@@ -79,6 +79,17 @@ def grant_name(owner: Owner, version: str, region: str, grantee: str) -> str:
     return f"goldenami/{digest}"
 
 
+def account_of(principal: str) -> str:
+    """The account id in `arn:aws:iam::111122223333:root`; a principal of another form is returned as it is."""
+    parts = principal.split(":")
+    return parts[4] if len(parts) >= 6 else principal
+
+
+def is_grant_of(name: str, owner: Owner, version: str, region: str, grantee: str) -> bool:
+    """Whether a KMS grant is one of ours: others' have other names, or none."""
+    return name == grant_name(owner, version, region, account_of(grantee))
+
+
 _NOT_IN_A_NAME = re.compile(r"[^a-z0-9.-]+")
 
 

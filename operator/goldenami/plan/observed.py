@@ -4,6 +4,7 @@ A concern never reads. Where it cannot decide yet it returns needs; the controll
 but the shared listing is read, and a test shows what a decision depends on.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -92,11 +93,13 @@ class Finding:
     image: Image | None = None
     actions: tuple[Action, ...] = ()
     needs: tuple[Need, ...] = ()
+    cleanup: tuple[Action, ...] = ()
+    """What comes after everything else in this place: a failed copy that cannot be removed must not keep an image from being shared."""
 
 
-def problem(region: str, why: Problem) -> Finding:
+def problem(region: str, why: Problem, prefix: str = "") -> Finding:
     """A place that could not be read: what is there is unknown, so nothing is decided."""
-    return Finding(region, why.reason, why.message)
+    return Finding(region, why.reason, prefix + why.message)
 
 
 def ours(view: RegionView, version: Version) -> tuple[Image, ...]:
@@ -111,17 +114,37 @@ def released(view: RegionView, version: Version) -> tuple[Image, ...]:
 
 def _of(view: RegionView, version: Version, *, released: bool) -> tuple[Image, ...]:
     claim = identity.released_by if released else identity.owner_of
-    mine = [image for image in view.images if claim(image.tags) == version.owner and image.tags.get(identity.VERSION) == version.version]
+    mine = [
+        image
+        for image in view.images
+        if claim(image.tags) == version.owner and image.tags.get(identity.VERSION) == version.version and image.state != "deregistered"
+    ]
     return tuple(sorted(mine, key=lambda image: (image.created_epoch_seconds, image.image_id)))
+
+
+_IN_FLIGHT = re.compile(r"\b(?:DestinationAmi|for) (ami-\w+)")
+"""EC2 writes "Copied for DestinationAmi <new> from SourceAmi <old> …" and "Created by CreateImage(<instance>) for <new>".
+
+The image a snapshot is made for comes first; the one it is made from must never be taken for it.
+"""
+
+
+def made_for(snapshot: Snapshot) -> str:
+    """The image that EC2 says it made the snapshot for; empty where it says nothing."""
+    found = _IN_FLIGHT.search(snapshot.description)
+    return found.group(1) if found else ""
 
 
 def snapshots_of(view: RegionView, image: Image) -> tuple[Snapshot, ...]:
     """Those of the image's snapshots that are listed; a pending copy names none, but they name the copy."""
-    named = [view.snapshots[snapshot_id] for snapshot_id in image.snapshot_ids if snapshot_id in view.snapshots]
-    if named:
-        return tuple(named)
-    # A copy in flight: EC2 writes "Copied for DestinationAmi <new> from SourceAmi <old> …" (research, CopyImage).
-    return tuple(snapshot for snapshot in view.snapshots.values() if image.image_id in snapshot.description)
+    if image.snapshot_ids:
+        return tuple(view.snapshots[snapshot_id] for snapshot_id in image.snapshot_ids if snapshot_id in view.snapshots)
+    return tuple(snapshot for snapshot in view.snapshots.values() if made_for(snapshot) == image.image_id)
+
+
+def unlisted(view: RegionView, image: Image) -> bool:
+    """Whether the image names a snapshot that the listing lacks: it is older than the image, or the snapshot has no tag of ours."""
+    return any(snapshot_id not in view.snapshots for snapshot_id in image.snapshot_ids)
 
 
 def key_arns(view: RegionView, image: Image) -> frozenset[str]:
@@ -130,6 +153,6 @@ def key_arns(view: RegionView, image: Image) -> frozenset[str]:
 
 
 def progress(view: RegionView, image: Image) -> str:
-    """` (42 %)`: of the slowest snapshot; empty while none is listed."""
+    """` (40 %)`: of the slowest snapshot, in steps of ten because each step is a status write; empty while none is listed."""
     parts = snapshots_of(view, image)
-    return f" ({min(part.progress for part in parts)} %)" if parts else ""
+    return f" ({min(part.progress for part in parts) // 10 * 10} %)" if parts else ""

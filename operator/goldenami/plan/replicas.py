@@ -3,27 +3,46 @@
 Each region is decided alone, from its own view: what is wrong in one never shows in another.
 """
 
-from goldenami.api.reasons import Reason
-from goldenami.plan import identity, retirement, tags
-from goldenami.plan.actions import Action, CopyImage, DeregisterImage, EnableImage, RemoveTags, SetTags
-from goldenami.plan.desired import ImageSource, Replica, Version
-from goldenami.plan.identity import HOME_ROLE
-from goldenami.plan.observed import Finding, Need, NeedKind, Observed, Recorded, key_arns, ours, problem, progress, released, snapshots_of
-from goldenami.plan.source import BROKEN
-from goldenami.plan.values import Image, RegionFacts, RegionView
+import hashlib
+import json
+from dataclasses import replace
 
-MAX_ATTEMPTS = 5
-RETRY_BASE_SECONDS = 10.0
-RETRY_CAP_SECONDS = 3600.0
+from goldenami.api.reasons import Reason
+from goldenami.plan import adoption, attempts, identity, preflight, retirement, tags
+from goldenami.plan.actions import CopyImage, EnableImage
+from goldenami.plan.candidates import (
+    BROKEN,
+    Lost,
+    Origin,
+    alive,
+    home_images,
+    is_home,
+    lost,
+    reused,
+    same_key,
+    serves,
+    stand_in,
+    takeable,
+)
+from goldenami.plan.desired import Replica, Version
+from goldenami.plan.observed import Finding, Observed, Recorded, key_arns, ours, problem, progress, unlisted
+from goldenami.plan.values import Image
 
 
 def copies_wanted(version: Version, observed: Observed) -> bool:
     """Whether any readable region still has to be copied, so that the source matters."""
-    return any(
-        not _alive(view, version, replica) and not _waiting_to_be_taken(view, version)
-        for replica in version.replicas
-        if not (view := observed.regions[replica.region]).problem
-    )
+    return any(_is_absent(version, replica, observed) for replica in version.replicas if not observed.regions[replica.region].problem)
+
+
+def _is_absent(version: Version, replica: Replica, observed: Observed) -> bool:
+    return not alive(version, replica, observed) and _waiting(version, replica, observed) is None
+
+
+def _waiting(version: Version, replica: Replica, observed: Observed) -> Image | None:
+    """A released image that only has to be taken back. A home image may serve here or not; `source` takes it back in either case."""
+    view = observed.regions[replica.region]
+    homes = (image for image in takeable(version, view, home=True) if serves(view, replica, image))
+    return next(iter((*takeable(version, view, home=False), *homes)), None)
 
 
 def look(version: Version, observed: Observed, source: Finding) -> tuple[Finding, ...]:
@@ -35,88 +54,86 @@ def _region(version: Version, replica: Replica, observed: Observed, source: Find
     view = observed.regions[replica.region]
     if view.problem:
         return problem(replica.region, view.problem)
-    alive = _alive(view, version, replica)
-    if alive:
-        return _present(version, replica, observed, alive)
+    other = reused(version, observed)
+    if other is not None:
+        return _reused(version, replica, other)
+    candidates = alive(version, replica, observed)
+    if candidates:
+        return _present(version, replica, observed, candidates)
     return _absent(version, replica, observed, source)
 
 
-def _alive(view: RegionView, version: Version, replica: Replica) -> tuple[Image, ...]:
-    """Images that are, or will be, this region's replica; the one to keep first: available, then oldest."""
-    images = [image for image in ours(view, version) if image.state not in BROKEN and image.state != "lost"]
-    images = [image for image in images if image.tags.get(identity.ROLE) != HOME_ROLE or _home_serves(view, replica, image)]
-    return tuple(sorted(images, key=lambda image: (image.state != "available", image.tags.get(identity.ROLE) == HOME_ROLE)))
-
-
-def _home_serves(view: RegionView, replica: Replica, image: Image) -> bool:
-    """An image that we made from an instance or a snapshot is the home replica, unless another key is declared for that."""
-    if not replica.kms_key_id:
-        return True
-    keys = key_arns(view, image)
-    return bool(keys) and all(_same_key(arn, replica.kms_key_id) is True for arn in keys)
-
-
-def _same_key(arn: str, reference: str) -> bool | None:
-    """None: an alias, which only KMS can resolve."""
-    if "alias/" in reference:
-        return None
-    return arn == reference or arn.rsplit("/", 1)[-1] == reference
-
-
-def _waiting_to_be_taken(view: RegionView, version: Version) -> bool:
-    return any(image.state == "available" for image in released(view, version))
+def _reused(version: Version, replica: Replica, other: Image) -> Finding:
+    return Finding(
+        replica.region,
+        Reason.VERSION_REUSED,
+        f"version {version.version} exists, as {other.image_id}, made from {other.tags[identity.SOURCE]}, and spec.source says "
+        f"{version.source_text}; declare a new version for the new source",
+    )
 
 
 # --- an image is there ---
 
 
-def _present(version: Version, replica: Replica, observed: Observed, alive: tuple[Image, ...]) -> Finding:
-    keep, *doubles = alive
-    view = observed.regions[replica.region]
-    actions: list[Action] = [_clear(view, image) for image in ours(view, version) if image.state in BROKEN]
-    needs: list[Need] = []
-    for double in doubles:
-        # Two images of one version in one region: an answer was lost for longer than a token lives. The younger goes, with evidence, as any other.
-        if double.tags.get(identity.ROLE) != HOME_ROLE:
-            step = retirement.step(view, double, observed)
-            actions += step.actions
-            needs += step.needs
-    if keep.state == "disabled":
-        return Finding(replica.region, Reason.PROGRESSING, f"{keep.image_id} in {replica.region} is disabled and will be enabled", keep,
-                       (*actions, EnableImage(view.place, keep.image_id)), tuple(needs))  # fmt: skip
-    if keep.state != "available":
-        word = Reason.CREATING if keep.tags.get(identity.ROLE) == HOME_ROLE else Reason.COPYING
-        return Finding(replica.region, word, f"{keep.image_id} in {replica.region} is {keep.state}{progress(view, keep)}", keep,
-                       tuple(actions), tuple(needs))  # fmt: skip
-    return _available(version, replica, observed, keep, actions, needs)
-
-
-def _available(version: Version, replica: Replica, observed: Observed, keep: Image, actions: list[Action], needs: list[Need]) -> Finding:
-    view = observed.regions[replica.region]
-    tag_actions, tag_needs = tags.look(version, replica.region, keep, observed)
-    actions += tag_actions
-    needs += tag_needs
-    wrong = sorted(arn for arn in key_arns(view, keep) if replica.kms_key_id and _same_key(arn, replica.kms_key_id) is False)
-    unencrypted = replica.kms_key_id and keep.snapshot_ids and not key_arns(view, keep) and not tag_needs
-    if wrong or unencrypted:
-        return Finding(
-            replica.region,
-            Reason.KEY_MISMATCH,
-            f"{keep.image_id} in {replica.region} is {'encrypted with ' + ', '.join(wrong) if wrong else 'not encrypted'}, and spec.replicas says "
-            f"{replica.kms_key_id}; an image's key never changes: declare a new version, or put the key of {replica.region} back",
-            keep,
-            tuple(actions),
-            tuple(needs),
-        )
-    return Finding(
-        replica.region, Reason.SUCCEEDED, f"{keep.image_id} in {replica.region} is available", keep, tuple(actions), tuple(needs)
+def _present(version: Version, replica: Replica, observed: Observed, candidates: tuple[Image, ...]) -> Finding:
+    keep, *doubles = candidates
+    found = _kept(version, replica, observed, keep)
+    failed = (image for image in ours(observed.regions[replica.region], version) if image.state in BROKEN and not is_home(image))
+    # Two images of one version in one region: an answer was lost for longer than a token lives. The other one goes, with evidence, as any.
+    # A failed copy goes only now that its successor is there: its attempt tag is what counts the tries.
+    leaving = [retirement.step(version, image, observed) for image in (*failed, *(d for d in doubles if not is_home(d)))]
+    kept = [step.message for step in leaving if step.reason is not Reason.DELETING]
+    return replace(
+        found,
+        message="; ".join((found.message, *(f"beside it, {message}" for message in kept))),
+        needs=(*found.needs, *(need for step in leaving for need in step.needs)),
+        cleanup=tuple(action for step in leaving for action in step.actions),
     )
 
 
-def _clear(view: RegionView, failed: Image) -> DeregisterImage:
-    """A failed copy goes only when its successor is there: its attempt tag is what counts the tries."""
-    parts = {*failed.snapshot_ids, *(part.snapshot_id for part in snapshots_of(view, failed))}
-    return DeregisterImage(view.place, failed.image_id, tuple(sorted(parts)), why=f"failed: {failed.state_reason or 'EC2 gave no reason'}")
+def _kept(version: Version, replica: Replica, observed: Observed, keep: Image) -> Finding:
+    if keep.state == "available":
+        return _available(version, replica, observed, keep)
+    if keep.state == "disabled":
+        return enable(version, observed, keep, replica.region)
+    word = Reason.CREATING if is_home(keep) else Reason.COPYING
+    view = observed.regions[replica.region]
+    return Finding(replica.region, word, f"{keep.image_id} in {replica.region} is {keep.state}{progress(view, keep)}", keep)
+
+
+def enable(version: Version, observed: Observed, image: Image, region: str) -> Finding:
+    """Disabling took its launch permissions away, so the record that they are right goes first, and only then is it enabled.
+
+    The other way round, a crash between the two would leave it enabled, unshared, and recorded as shared (trap 15 of the research).
+    """
+    recorded = observed.recorded.get(region, Recorded())
+    actions = () if recorded.shared_digest else (EnableImage(version.place(region), image.image_id),)
+    return Finding(region, Reason.PROGRESSING, f"{image.image_id} in {region} is disabled and will be enabled", image, actions)
+
+
+def _available(version: Version, replica: Replica, observed: Observed, keep: Image) -> Finding:
+    actions, needs = tags.look(version, replica.region, keep, observed)
+    wrong = None if needs else _wrong_key(replica, observed, keep) or tags.crowded(version, replica.region, keep, observed)
+    if wrong is not None:
+        return replace(wrong, image=keep, actions=actions, needs=needs)
+    return Finding(replica.region, Reason.SUCCEEDED, f"{keep.image_id} in {replica.region} is available", keep, actions, needs)
+
+
+def _wrong_key(replica: Replica, observed: Observed, keep: Image) -> Finding | None:
+    view, region, key = observed.regions[replica.region], replica.region, replica.kms_key_id
+    if not key or not keep.snapshot_ids or unlisted(view, keep):
+        return None
+    arns = key_arns(view, keep)
+    wrong = sorted(arn for arn in arns if same_key(arn, key) is False)
+    if arns and not wrong:
+        return None
+    how = f"encrypted with {', '.join(wrong)}" if wrong else "not encrypted"
+    return Finding(
+        region,
+        Reason.KEY_MISMATCH,
+        f"{keep.image_id} in {region} is {how}, and spec.replicas says {key}; "
+        f"an image's key never changes: declare a new version, or put the key of {region} back",
+    )
 
 
 # --- no image is there ---
@@ -124,189 +141,89 @@ def _clear(view: RegionView, failed: Image) -> DeregisterImage:
 
 def _absent(version: Version, replica: Replica, observed: Observed, source: Finding) -> Finding:
     view = observed.regions[replica.region]
-    left = [image for image in released(view, version) if image.state == "available"]
-    if left:
-        return _take_back(version, view, left[0])
-    adopted = _adopt(version, replica, source)
-    if adopted is not None:
-        return adopted
-    attempt = _attempt(version, replica.region, observed)
-    if not isinstance(attempt, int):
-        return attempt
-    refusal = _preflight(version, replica, observed, source)
-    if refusal is not None:
-        return refusal
-    origin = source.image or _another(version, observed)
-    if origin is None:
-        return Finding(replica.region, Reason.DEPENDENCY_NOT_READY, f"{replica.region} waits for the source")
-    return _copy(version, replica, observed, origin, attempt)
-
-
-def _take_back(version: Version, view: RegionView, image: Image) -> Finding:
-    role = image.tags.get(identity.ROLE, identity.REPLICA_ROLE)
-    resources = (image.image_id, *image.snapshot_ids)
-    take = SetTags(view.place, resources, tags.wanted_tags(version, role=role, attempt=identity.attempt_of(image.tags)))
-    drop = RemoveTags(view.place, resources, (identity.RELEASED,))
-    return Finding(view.place.region, Reason.PROGRESSING, f"{image.image_id} in {view.place.region} was released before and is taken back",
-                   image, (take, drop))  # fmt: skip
-
-
-_FOREIGN_KEEPERS = {
-    "aws:backup:": "AWS Backup",
-    "aws:dlm:": "Data Lifecycle Manager",
-    "dlm:managed": "Data Lifecycle Manager",
-}
-
-
-def _adopt(version: Version, replica: Replica, source: Finding) -> Finding | None:
-    """`adopt: true` takes the source AMI itself as the replica of its own region; None where that is not asked for."""
-    if not (isinstance(version.source, ImageSource) and version.source.adopt and replica.region == version.home_region):
-        return None
-    image, region = source.image, replica.region
-    if image is None:
-        return Finding(region, Reason.DEPENDENCY_NOT_READY, f"{region} waits for the source")
-    holder = identity.owner_of(image.tags)
-    if image.owner_id != version.account.account_id:
-        return Finding(region, Reason.CONFLICT, f"{image.image_id} belongs to account {image.owner_id}: only an own image can be adopted; "
-                       "set spec.source.image.adopt to false to copy it", image)  # fmt: skip
-    if holder is not None and (holder != version.owner or image.tags.get(identity.VERSION) != version.version):
-        return Finding(region, Reason.CONFLICT, f"{image.image_id} in {region} belongs to {holder}, version {image.tags.get(identity.VERSION)}; "
-                       "release it there first, or set spec.source.image.adopt to false to copy it", image)  # fmt: skip
-    keeper = next((name for prefix, name in _FOREIGN_KEEPERS.items() if any(key.startswith(prefix) for key in image.tags)), None)
-    keeper = keeper or ("EC2 Image Builder" if image.tags.get("CreatedBy") == "EC2 Image Builder" else None)
-    if keeper:
-        return Finding(region, Reason.CONFLICT, f"{image.image_id} in {region} is managed by {keeper}, which may deregister it; "
-                       "set spec.source.image.adopt to false to copy it", image)  # fmt: skip
-    take = SetTags(version.home, (image.image_id, *image.snapshot_ids), tags.wanted_tags(version, role=identity.REPLICA_ROLE))
-    return Finding(region, Reason.PROGRESSING, f"{image.image_id} in {region} is adopted", image, (take,))
-
-
-def _attempt(version: Version, region: str, observed: Observed) -> int | Finding:
-    """Which try comes next, counted from 1; a finding where none may come yet, or ever."""
-    view, recorded = observed.regions[region], observed.recorded.get(region, Recorded())
-    failed = [image for image in ours(view, version) if image.state in BROKEN and image.tags.get(identity.ROLE) != HOME_ROLE]
-    if failed:
-        return _after_failure(region, observed.now, max(failed, key=lambda image: identity.attempt_of(image.tags)))
-    if any(image.state == "lost" and image.image_id == recorded.image_id for image in view.images):
-        return recorded.attempt + 1
-    if recorded.image_id and recorded.state == "available":
-        return _after_loss(region, observed, recorded)
-    return recorded.attempt
-
-
-def _after_failure(region: str, now: float, last: Image) -> int | Finding:
-    attempt, why = identity.attempt_of(last.tags), last.state_reason or "EC2 gave no reason"
-    if attempt >= MAX_ATTEMPTS:
-        return Finding(region, Reason.COPIES_EXHAUSTED, f"the copy to {region} failed {attempt} times, last: {why}; mend the cause (often the KMS key), "
-                       f"then deregister {last.image_id} to start anew")  # fmt: skip
-    elapsed = now - last.created_epoch_seconds
-    wait = min(RETRY_BASE_SECONDS * 2 ** (attempt - 1), RETRY_CAP_SECONDS)
-    # A creation in the future means that the clocks disagree; then the cap on attempts alone has to do.
-    if 0 <= elapsed < wait:
-        return Finding(
-            region, Reason.PROGRESSING_WITH_RETRY, f"the copy {last.image_id} to {region} failed: {why}; attempt {attempt + 1} follows"
-        )
-    return attempt + 1
-
-
-def _after_loss(region: str, observed: Observed, recorded: Recorded) -> int | Finding:
-    """It was available, and the listing no longer has it: gone, or without its owner tag."""
-    image_id = recorded.image_id
-    if image_id not in observed.looked_up:
-        return Finding(
-            region, Reason.PROGRESSING, f"{image_id} is no longer listed in {region}", needs=(Need(NeedKind.IMAGE, region, image_id),)
-        )
-    found = observed.looked_up[image_id]
-    if found is None or found.state == "deregistered":
-        # The old token would answer with the image that is gone.
-        return recorded.attempt + 1
-    return Finding(
-        region,
-        Reason.CONFLICT,
-        f"{image_id} in {region} has lost its tag {identity.OWNER}, so it is not touched, and not copied again beside itself; "
-        "put the tag back, or deregister the image to have it copied anew",
+    waiting = _waiting(version, replica, observed)
+    if waiting is not None:
+        back = adoption.take_back(version, view, waiting)
+        return replace(back, actions=()) if is_home(waiting) else back  # a home image is taken back as the source
+    too_many = tags.too_many(version, replica.region)
+    if too_many is not None:
+        return too_many
+    return (
+        _undecided_home(version, replica, observed)
+        or adoption.adopt(version, replica, observed, source)
+        or _after_lost(version, replica, observed, source, lost(version, view, observed))
     )
 
 
-def _another(version: Version, observed: Observed) -> Image | None:
-    """A replica that can stand in for a source that is gone."""
-    for region, view in observed.regions.items():
-        for image in ours(view, version):
-            if image.state == "available" and region in version.regions:
-                return image
-    return None
+def _undecided_home(version: Version, replica: Replica, observed: Observed) -> Finding | None:
+    """A home image whose snapshots are not listed: only their key tells whether it is the replica too, so nothing is copied beside it."""
+    view = observed.regions[replica.region]
+    image = next((i for i in home_images(view, version) if i.state == "available" and serves(view, replica, i) is None), None)
+    if image is None:
+        return None
+    actions, needs = tags.look(version, replica.region, image, observed)
+    return Finding(
+        replica.region,
+        Reason.PROGRESSING,
+        f"the snapshots of {image.image_id} in {replica.region} are not listed yet",
+        image,
+        actions,
+        needs,
+    )
 
 
-def _copy(version: Version, replica: Replica, observed: Observed, origin: Image, attempt: int) -> Finding:
-    place = version.place(replica.region)
-    source_region = _where(version, observed, origin)
-    token = identity.client_token(version.owner, version.version, version.account.account_id, replica.region, version.source_text, attempt)
+def _after_lost(version: Version, replica: Replica, observed: Observed, source: Finding, lost_images: Lost) -> Finding:
+    region = replica.region
+    if lost_images.needs:
+        return Finding(region, Reason.PROGRESSING, f"an image that was made in {region} is not listed", needs=lost_images.needs)
+    if lost_images.found:
+        return Finding(
+            region, Reason.COPYING, f"{lost_images.found[0].image_id} in {region} exists and is not listed yet", lost_images.found[0]
+        )
+    if lost_images.untagged:
+        return attempts.untagged(region, lost_images.untagged[0])
+    attempt = attempts.following(version, region, observed, lost_images.gone)
+    if isinstance(attempt, Finding):
+        return attempt
+    origin = _origin(version, observed, source)
+    if origin is None:
+        return adoption.awaiting(region, source)
+    return preflight.look(version, replica, observed, encrypted=origin.encrypted) or _copy(version, replica, origin, attempt)
+
+
+def _origin(version: Version, observed: Observed, source: Finding) -> Origin | None:
+    """The source, or a replica in its place where the source cannot be used any more."""
+    image = source.image
+    if image is None or image.state != "available":
+        return stand_in(version, observed) if not source.needs else None
+    home = observed.regions[version.home_region]
+    parts = observed.source.snapshots if observed.source else ()
+    encrypted = any(part.encrypted for part in parts) or bool(key_arns(home, image))
+    return Origin(image, version.home_region, encrypted)
+
+
+def _copy(version: Version, replica: Replica, origin: Origin, attempt: int) -> Finding:
     copy = CopyImage(
-        place,
-        source_image_id=origin.image_id,
-        source_region=source_region,
+        version.place(replica.region),
+        source_image_id=origin.image.image_id,
+        source_region=origin.region,
         name=version.name,
-        client_token=token,
+        client_token="",
         attempt=attempt,
         description=version.description,
         kms_key_id=replica.kms_key_id,
         tags=tags.wanted_tags(version, role=identity.REPLICA_ROLE, attempt=attempt),
     )
-    return Finding(replica.region, Reason.COPYING, f"copying {origin.image_id} from {source_region} to {replica.region}", actions=(copy,))
+    copy = replace(copy, client_token=_token(version, copy))
+    message = f"copying {copy.source_image_id} from {copy.source_region} to {replica.region}"
+    return Finding(replica.region, Reason.COPYING, message, actions=(copy,))
 
 
-def _where(version: Version, observed: Observed, origin: Image) -> str:
-    for region, view in observed.regions.items():
-        if any(image.image_id == origin.image_id for image in view.images):
-            return region
-    return version.home_region
+def _token(version: Version, copy: CopyImage) -> str:
+    """Of everything the call says, because the same token with other parameters is refused (trap 5 of the research).
 
-
-# --- before the first byte is copied ---
-
-
-def _preflight(version: Version, replica: Replica, observed: Observed, source: Finding) -> Finding | None:
-    """Why this region may not be copied to, as far as that can be known before; None where nothing speaks against it."""
-    if source.image is None and source.reason is not Reason.SUCCEEDED and _another(version, observed) is None:
-        return None  # it waits for its source anyway; nothing has to be read for that
-    facts = observed.facts.get(replica.region)
-    if facts is None:
-        return Finding(replica.region, Reason.PROGRESSING, f"checking {replica.region}", needs=(Need(NeedKind.FACTS, replica.region),))
-    if facts.problem:
-        return problem(replica.region, facts.problem)
-    return _key_refusal(replica, facts) or _sharing_refusal(version, replica, facts, observed)
-
-
-def _key_refusal(replica: Replica, facts: RegionFacts) -> Finding | None:
-    if not replica.kms_key_id:
-        return None
-    if facts.key is None:
-        why = f"there is no key {replica.kms_key_id} in {replica.region}, or it may not be described"
-    elif not facts.key.enabled:
-        why = f"the key {replica.kms_key_id} in {replica.region} is disabled or pending deletion"
-    elif not facts.key.symmetric:
-        why = f"the key {replica.kms_key_id} in {replica.region} is asymmetric, and EBS takes symmetric keys only"
-    else:
-        return None
-    return Finding(
-        replica.region, Reason.ENCRYPTION_KEY_INVALID, f"{why}; name an enabled symmetric key of {replica.region} in spec.replicas"
-    )
-
-
-def _sharing_refusal(version: Version, replica: Replica, facts: RegionFacts, observed: Observed) -> Finding | None:
-    """A copy that nobody could be given is not made (traps 9 and 10 of the research)."""
-    if not version.grantees:
-        return None
-    encrypted = bool(replica.kms_key_id or facts.encrypted_by_default or _source_encrypted(observed))
-    key = facts.key if replica.kms_key_id else facts.default_key
-    if version.grantees.public and encrypted:
-        return Finding(replica.region, Reason.ENCRYPTED_NOT_PUBLIC, f"the copy in {replica.region} would be encrypted, and an encrypted image cannot be public; "
-                       "take spec.sharing.public back, or use an unencrypted source and switch off encryption by default there")  # fmt: skip
-    if encrypted and key is not None and key.aws_managed:
-        return Finding(replica.region, Reason.DEFAULT_KEY_NOT_SHAREABLE, f"the copy in {replica.region} would be encrypted with the AWS-managed key, "
-                       f"which cannot be shared; set kmsKeyId of {replica.region} in spec.replicas to a key of your own")  # fmt: skip
-    return None
-
-
-def _source_encrypted(observed: Observed) -> bool:
-    return observed.source is not None and any(snapshot.encrypted for snapshot in observed.source.snapshots)
+    What a spec edit doubles between a lost answer and the next listing is found by its tags, and removed.
+    """
+    call = (copy.source_image_id, copy.source_region, copy.name, copy.description, copy.kms_key_id, sorted(copy.tags.items()))
+    text = hashlib.sha256(json.dumps((version.source_text, call)).encode()).hexdigest()
+    return identity.client_token(version.owner, version.version, version.account.account_id, copy.place.region, text, copy.attempt)

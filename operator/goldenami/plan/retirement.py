@@ -6,96 +6,129 @@ Every irreversible step is decided from usage read in the same look. Usage that 
 from dataclasses import dataclass
 
 from goldenami.api.reasons import Reason
-from goldenami.plan import identity
+from goldenami.plan import identity, snapshots
 from goldenami.plan.actions import Action, DeleteSnapshot, DeregisterImage, DisableImage, EnableImage, RemoveTags, RevokeKey, SetTags
+from goldenami.plan.candidates import BROKEN, is_home, lost
 from goldenami.plan.desired import Version
-from goldenami.plan.observed import Finding, Need, NeedKind, Observed, key_arns, ours, snapshots_of
-from goldenami.plan.values import Image, RegionView, Usage
+from goldenami.plan.observed import Finding, Need, NeedKind, Observed, Recorded, key_arns, made_for, ours, problem, unlisted
+from goldenami.plan.values import Image, RegionView, Snapshot, Usage
 
-UNUSABLE = frozenset({"failed", "error", "invalid", "pending", "transient"})
+IN_FLIGHT = frozenset({"pending", "transient"})
+UNUSABLE = BROKEN | IN_FLIGHT
 """States in which nobody can have launched the image: deregistering it cancels a copy, or clears a failed one."""
 
 
 @dataclass(frozen=True)
 class Step:
+    """What is done next about one image. Whatever its reason is but DELETING, the image stays for now."""
+
     reason: Reason
     message: str
     actions: tuple[Action, ...] = ()
     needs: tuple[Need, ...] = ()
 
 
-def step(view: RegionView, image: Image, observed: Observed) -> Step:
+def step(version: Version, image: Image, observed: Observed) -> Step:
     """The next step of one image on its way out."""
-    region = view.place.region
-    if image.state == "lost":
-        return Step(Reason.DELETING, f"{image.image_id} was never listed in {region}")
-    if image.deregistration_protection.startswith("enabled"):
-        return Step(Reason.IN_USE, f"{image.image_id} in {region} is protected from deregistration; disable the protection to let it go")
+    view = _view_of(observed, image)
+    name = f"{image.image_id} in {view.place.region}"
+    protected = _protected(image, name)
+    if protected is not None:
+        return protected
     if image.state in UNUSABLE:
-        return Step(Reason.DELETING, f"{image.image_id} in {region} is {image.state} and is deregistered", (_deregister(view, image),))
+        # Snapshots in flight are named by nothing but their own description, so they have to be seen first.
+        unseen = _unseen(view, observed)
+        return Step(
+            Reason.DELETING, f"{name} is {image.state} and is deregistered", () if unseen else _deregister(version, view, image), unseen
+        )
     usage = observed.usage.get(image.image_id)
     if usage is None:
-        return Step(
-            Reason.DELETING, f"looking for users of {image.image_id} in {region}", needs=(Need(NeedKind.USAGE, region, image.image_id),)
-        )
+        return Step(Reason.DELETING, f"looking for users of {name}", needs=(Need(NeedKind.USAGE, view.place.region, image.image_id),))
     if usage or usage.problem:
         return _kept(view, image, usage)
     if image.state == "available":
-        return Step(Reason.DELETING, f"{image.image_id} in {region} is disabled first", (DisableImage(view.place, image.image_id),))
-    return _removal(view, image, observed)
+        return Step(Reason.DELETING, f"{name} is disabled first", (DisableImage(view.place, image.image_id),))
+    if image.state != "disabled":
+        return Step(Reason.DELETING, f"{name} is {image.state}; it goes when it is available or disabled")
+    return _removal(version, view, image, observed)
+
+
+def _view_of(observed: Observed, image: Image) -> RegionView:
+    return next(view for view in observed.regions.values() if any(known.image_id == image.image_id for known in view.images))
+
+
+def _protected(image: Image, name: str) -> Step | None:
+    """EC2's words: `enabled-with-cooldown`, `enabled-without-cooldown`, `disabled`, and `disabled after <time>` during the cooldown."""
+    if image.deregistration_protection.startswith("enabled"):
+        return Step(
+            Reason.IN_USE, f"{name} stays: it is protected from deregistration; switch its deregistration protection off to let it go"
+        )
+    if image.deregistration_protection.startswith("disabled after"):
+        return Step(
+            Reason.IN_USE, f"{name} stays until the cooldown of its deregistration protection is over, 24 hours after it was switched off"
+        )
+    return None
 
 
 def _kept(view: RegionView, image: Image, usage: Usage) -> Step:
     """In use, or nobody can tell: the image stays, and one that we had disabled can launch again."""
     undo = (EnableImage(view.place, image.image_id),) if usage and image.state == "disabled" else ()
+    name = f"{image.image_id} in {view.place.region}"
     if usage.problem:
-        return Step(
-            usage.problem.reason,
-            f"{image.image_id} in {view.place.region} stays: who uses it cannot be told. {usage.problem.message}",
-            undo,
-        )
+        return Step(usage.problem.reason, f"{name} stays: who uses it cannot be told. {usage.problem.message}", undo)
     users = [*(f"instance {user}" for user in usage.instances), *(f"launch template {user}" for user in usage.launch_templates)]
     shown = ", ".join(users[:3]) + (f" and {len(users) - 3} more" if len(users) > 3 else "")
-    return Step(
-        Reason.IN_USE,
-        f"{image.image_id} in {view.place.region} stays: it is used by {shown}; it goes when they no longer refer to it",
-        undo,
+    return Step(Reason.IN_USE, f"{name} stays: it is used by {shown}; it goes when they no longer refer to it", undo)
+
+
+def _removal(version: Version, view: RegionView, image: Image, observed: Observed) -> Step:
+    message = f"{image.image_id} in {view.place.region} is deregistered"
+    needs = _unseen(view, observed) if unlisted(view, image) else ()
+    grants, keys = observed.grants.get(image.image_id), _own_keys(version, view, image)
+    if keys and (grants is None or not keys <= grants.keys.keys()):
+        needs = (*needs, Need(NeedKind.GRANTS, view.place.region, image.image_id))
+    if needs:
+        return Step(Reason.DELETING, message, needs=needs)
+    revoked = tuple(
+        RevokeKey(view.place, arn, grant.grant_id, identity.account_of(grant.grantee))
+        for arn in sorted(keys)
+        for grant in (grants.keys[arn] if grants else ())
+        if identity.is_grant_of(grant.name, version.owner, version.version, view.place.region, grant.grantee)
     )
+    return Step(Reason.DELETING, message, (*revoked, *_deregister(version, view, image)))
 
 
-def _removal(view: RegionView, image: Image, observed: Observed) -> Step:
+def _own_keys(version: Version, view: RegionView, image: Image) -> frozenset[str]:
+    """Keys whose grants go with the image. A grant is named after version and region, so another image there may live on the same one."""
+    others = (other for other in ours(view, version) if other.image_id != image.image_id and other.state not in BROKEN)
+    return key_arns(view, image).difference(*(key_arns(view, other) for other in others))
+
+
+def _unseen(view: RegionView, observed: Observed) -> tuple[Need, ...]:
     region = view.place.region
-    keys = key_arns(view, image)
-    grants = observed.grants.get(image.image_id)
-    if keys and observed.granted.accounts and grants is None:
-        return Step(Reason.DELETING, f"reading the grants of {image.image_id}", needs=(Need(NeedKind.GRANTS, region, image.image_id),))
-    revoked = _revocations(view, image, observed) if grants else ()
-    return Step(Reason.DELETING, f"{image.image_id} in {region} is deregistered", (*revoked, _deregister(view, image)))
+    return () if region in observed.fresh_snapshots else (Need(NeedKind.SNAPSHOTS, region),)
 
 
-def _revocations(view: RegionView, image: Image, observed: Observed) -> tuple[Action, ...]:
-    owner, version = identity.owner_of(image.tags), image.tags.get(identity.VERSION, "")
-    assert owner is not None  # only images with our owner tag come here
-    grants = observed.grants[image.image_id]
-    ours_by_name = {identity.grant_name(owner, version, view.place.region, account): account for account in observed.granted.accounts}
-    return tuple(
-        RevokeKey(view.place, arn, grant.grant_id, ours_by_name[grant.name])
-        for arn, key_grants in sorted(grants.keys.items())
-        for grant in key_grants
-        if grant.name in ours_by_name
-    )
+def _deregister(version: Version, view: RegionView, image: Image) -> tuple[Action, ...]:
+    why = f"failed: {image.state_reason or 'EC2 gave no reason'}" if image.state in BROKEN else ""
+    return (DeregisterImage(view.place, image.image_id, snapshots.own(version, view, image), why=why),)
 
 
-def _deregister(view: RegionView, image: Image) -> DeregisterImage:
-    parts = {*image.snapshot_ids, *(part.snapshot_id for part in snapshots_of(view, image))}
-    return DeregisterImage(view.place, image.image_id, tuple(sorted(parts)))
-
-
-def release(view: RegionView, image: Image) -> tuple[Action, ...]:
+def release(version: Version, image: Image, observed: Observed) -> Step:
     """Left as it is, with another tag in the owner's place: first the new one, so that a crash between leaves it found."""
-    owner = image.tags[identity.OWNER]
-    resources = (image.image_id, *image.snapshot_ids)
-    return (SetTags(view.place, resources, {identity.RELEASED: owner}), RemoveTags(view.place, resources, (identity.OWNER,)))
+    view = _view_of(observed, image)
+    name = f"{image.image_id} in {view.place.region}"
+    if image.state in BROKEN:
+        return step(version, image, observed)
+    if image.state in IN_FLIGHT:
+        # Its snapshots are not all there yet, and would keep our owner tag for good.
+        return Step(Reason.DELETING, f"{name} is {image.state}; it is released when that is over")
+    unseen = _unseen(view, observed) if unlisted(view, image) else ()
+    if unseen:
+        return Step(Reason.RELEASED, f"{name} is released", needs=unseen)
+    resources = (image.image_id, *snapshots.own(version, view, image))
+    mark = SetTags(view.place, resources, {identity.RELEASED: str(version.owner)})
+    return Step(Reason.RELEASED, f"{name} is released, left as it is", (mark, RemoveTags(view.place, resources, (identity.OWNER,))))
 
 
 def look(version: Version, observed: Observed, *, everything: bool) -> tuple[Finding, ...]:
@@ -113,17 +146,24 @@ def look(version: Version, observed: Observed, *, everything: bool) -> tuple[Fin
 
 def _region(version: Version, region: str, view: RegionView, observed: Observed, *, everything: bool) -> Finding | None:
     if view.problem:
-        return Finding(region, view.problem.reason, f"{region} cannot be cleared: {view.problem.message}")
-    images = [image for image in ours(view, version) if everything or image.tags.get(identity.ROLE) != identity.HOME_ROLE]
+        return problem(region, view.problem, f"{region} cannot be cleared: ")
+    images = [image for image in ours(view, version) if everything or not is_home(image)]
+    missing = lost(version, view, observed) if any(image.state == "lost" for image in images) else None
+    if missing and missing.needs:
+        return Finding(region, Reason.DELETING, f"an image that was made in {region} is not listed", needs=missing.needs)
+    if missing and missing.found:
+        return Finding(region, Reason.DELETING, f"{missing.found[0].image_id} in {region} exists and is not listed yet")
+    images = [image for image in images if image.state != "lost"]
     if not images:
-        return _leftovers(version, region, view) if version.delete else None
-    if not version.delete:
-        actions = tuple(action for image in images for action in release(view, image))
-        return Finding(
-            region, Reason.RELEASED, f"{', '.join(i.image_id for i in images)} in {region} released, left as they are", images[0], actions
-        )
-    steps = [step(view, image, observed) for image in images]
-    worst = next((s for s in steps if s.reason is not Reason.DELETING), steps[0])
+        return _leftovers(version, view, observed, everything=everything) if version.delete else None
+    decide = step if version.delete else release
+    return _told(region, images, [decide(version, image, observed) for image in images])
+
+
+def _told(region: str, images: list[Image], steps: list[Step]) -> Finding:
+    """The most telling reason: what keeps an image before what is still going, and that before what is done."""
+    order = (Reason.DELETING, Reason.RELEASED)
+    worst = min(steps, key=lambda s: order.index(s.reason) + 1 if s.reason in order else 0)
     return Finding(
         region,
         worst.reason,
@@ -134,16 +174,38 @@ def _region(version: Version, region: str, view: RegionView, observed: Observed,
     )
 
 
-def _leftovers(version: Version, region: str, view: RegionView) -> Finding | None:
+def _leftovers(version: Version, view: RegionView, observed: Observed, *, everything: bool) -> Finding | None:
     """Snapshots of the version that no image names any more: what a deregistration left behind."""
+    region = view.place.region
+    unseen = _unseen(view, observed)
+    if unseen and (everything or _just_left(view, observed)):
+        return Finding(region, Reason.DELETING, f"looking for snapshots left in {region}", needs=unseen)
     named = {snapshot_id for image in view.images for snapshot_id in image.snapshot_ids}
-    lost = [
-        snapshot
-        for snapshot in view.snapshots.values()
-        if identity.owner_of(snapshot.tags) == version.owner and snapshot.tags.get(identity.VERSION) == version.version
-        if snapshot.snapshot_id not in named
-    ]
-    if not lost or any(image.state in UNUSABLE for image in ours(view, version)):
+    left = sorted(
+        (part for part in view.snapshots.values() if part.snapshot_id not in named and snapshots.is_own(version, part)),
+        key=lambda part: part.snapshot_id,
+    )
+    if any(image.state in UNUSABLE for image in ours(view, version)):
+        return None  # a home image in the making does not name its snapshots yet
+    return _swept(view, observed, left) if left else None
+
+
+def _just_left(view: RegionView, observed: Observed) -> bool:
+    """An image is recorded here that is not here any more: its snapshots may be newer than the listing."""
+    recorded = observed.recorded.get(view.place.region, Recorded()).image_id
+    return bool(recorded) and recorded not in {image.image_id for image in view.images}
+
+
+def _swept(view: RegionView, observed: Observed, left: list[Snapshot]) -> Finding | None:
+    """An image that EC2 says a snapshot was made for may exist all the same, unlisted or without its tag: then the snapshot stays."""
+    region = view.place.region
+    needs = tuple(Need(NeedKind.IMAGE, region, name) for name in sorted({made_for(s) for s in left} - {""} - observed.looked_up.keys()))
+    if needs:
+        return Finding(region, Reason.DELETING, f"looking for the images of snapshots left in {region}", needs=needs)
+    free = [part for part in left if (image := observed.looked_up.get(made_for(part))) is None or image.state == "deregistered"]
+    if not free:
         return None
-    actions = tuple(DeleteSnapshot(view.place, s.snapshot_id, why="its image is gone") for s in sorted(lost, key=lambda s: s.snapshot_id))
-    return Finding(region, Reason.DELETING, f"{len(lost)} snapshots left in {region} are deleted", actions=actions)
+    actions = tuple(DeleteSnapshot(view.place, part.snapshot_id, why="its image is gone") for part in free)
+    return Finding(
+        region, Reason.DELETING, f"{len(free)} snapshot{'s' if len(free) > 1 else ''} left in {region} to be deleted", actions=actions
+    )

@@ -1,20 +1,21 @@
 """Sharing: who may launch each replica, copy its snapshots and use its key. Owns the condition SharingReady.
 
 Two-way: what is declared is granted, what is not declared is removed or kept as the spec says, and reported either way.
-Granted in the order key, snapshot, image, because a grantee may copy an AMI the moment it can see it, and the copy reads the snapshots. Revoked in
-reverse.
+Granted in the order key, snapshot, image, because a grantee may copy an AMI the moment it can see it, and the copy reads the snapshots.
+Revoked in reverse, and before anything is granted: a grant that EC2 refuses must not keep a revocation from happening.
 """
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from goldenami.api.reasons import Reason
-from goldenami.plan import identity
-from goldenami.plan.actions import Action, GrantKey, RevokeKey, ShareImage, ShareSnapshot, UnshareImage, UnshareSnapshot
+from goldenami.api.reasons import Outcome, Reason
+from goldenami.plan import grants, preflight
+from goldenami.plan.actions import Action, UnshareImage
+from goldenami.plan.candidates import home_images, home_replica, is_ours, serves
 from goldenami.plan.desired import Version
-from goldenami.plan.observed import Finding, Need, NeedKind, Observed, key_arns
-from goldenami.plan.values import NOBODY, Grants, Image, KeyGrant, Principals, RegionView
+from goldenami.plan.grants import Target
+from goldenami.plan.observed import Finding, Need, NeedKind, Observed, Recorded, key_arns, unlisted
+from goldenami.plan.values import NOBODY, Grants, Image, Principals
 
 SHARE_QUOTA = 1000
 """Entities an AMI can be shared with; an organization or OU counts once (EC2 quotas, "AMI sharing")."""
@@ -29,163 +30,197 @@ class Shared:
     foreign: Principals = NOBODY
 
 
-def digest(version: Version, image: Image) -> str:
-    """Of the declared sharing on one image. Equal to the recorded one, it saves reading permissions, which EC2 tells one image a call."""
+def digest(version: Version, image: Image, *spares: Image) -> str:
+    """Of the declared sharing on a region's image. Equal to the recorded one, it saves reading permissions, one call an image.
+
+    `spares`: images of the region that are shared with nobody.
+    """
     sharing = version.sharing
-    text = "\n".join((image.image_id, *version.grantees.names(), f"snapshots={sharing.snapshots}", f"remove={sharing.remove_foreign}"))
+    text = "\n".join(
+        (
+            image.image_id,
+            *version.grantees.names(),
+            f"snapshots={sharing.snapshots}",
+            f"remove={sharing.remove_foreign}",
+            *(f"nobody={spare.image_id}" for spare in spares),
+        )
+    )
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def look(version: Version, observed: Observed, replicas: tuple[Finding, ...]) -> tuple[Shared, ...]:
-    """One for each declared region, in the spec's order; then one for a home image that is nobody's replica and so is shared with nobody."""
-    shares = [_region(version, observed, replica) for replica in replicas]
-    return tuple(shares)
+    """One for each declared region, in the spec's order; then one for a home image where home is not declared: it is shared with nobody."""
+    shares = tuple(_region(version, observed, replica) for replica in replicas)
+    if home_replica(version) is not None or not version.sharing.declared:
+        return shares
+    spares = _spares(version, observed, kept=None)
+    return (*shares, _unshared_home(version, observed, spares)) if spares else shares
 
 
 def _region(version: Version, observed: Observed, replica: Finding) -> Shared:
     region, image = replica.region, replica.image
     if not version.sharing.declared:
         return _undeclared(region, image)
-    if image is None or image.state != "available" or identity.owner_of(image.tags) != version.owner:
-        return Shared(Finding(region, Reason.SHARING_PENDING, f"{region} is shared when its image is available"))
-    if len(version.grantees) > SHARE_QUOTA:
-        return Shared(
-            Finding(
-                region,
-                Reason.SHARE_QUOTA_EXCEEDED,
-                f"{len(version.grantees)} principals are declared, and EC2 shares an image with {SHARE_QUOTA} at most; "
-                "share with an organization or an organizational unit instead",
-                image,
-            )
-        )
-    return _available(version, observed, region, image)
+    if image is None or image.state != "available" or not is_ours(version, image):
+        return _pending(version, observed, region)
+    spares = _spares(version, observed, kept=image) if region == version.home_region else ()
+    right = digest(version, image, *spares)
+    targets = (Target(image, version.grantees), *(Target(spare, NOBODY, beside=image) for spare in spares))
+    return _merged([_image(version, observed, region, target, right) for target in targets], right)
+
+
+def _unshared_home(version: Version, observed: Observed, spares: tuple[Image, ...]) -> Shared:
+    right = digest(version, spares[0], *spares)
+    shares = [_image(version, observed, version.home_region, Target(spare, NOBODY), right) for spare in spares]
+    return _merged(shares, right)
+
+
+def _spares(version: Version, observed: Observed, kept: Image | None) -> tuple[Image, ...]:
+    """Home images that are no replica. `kept`: the replica of the home region, available: nobody has to launch what is unshared here."""
+    view, replica = observed.regions[version.home_region], home_replica(version)
+    return tuple(
+        image
+        for image in home_images(view, version)
+        if image.state == "available" and (kept is None or image.image_id != kept.image_id)
+        if replica is None or serves(view, replica, image) is not None
+    )
 
 
 def _undeclared(region: str, image: Image | None) -> Shared:
     """Nothing is granted, and nothing taken away; but an image that everybody may launch is never passed over in silence."""
     if image is not None and image.public:
-        told = Finding(region, Reason.NOTHING_DECLARED, f"{image.image_id} in {region} is public, and spec.sharing says nothing about it", image)
-        return Shared(told, foreign=Principals(public=True))
+        told = f"{image.image_id} in {region} is public, and spec.sharing says nothing about it"
+        return Shared(Finding(region, Reason.NOTHING_DECLARED, told, image), foreign=grants.PUBLIC)
     return Shared(Finding(region, Reason.NOTHING_DECLARED, "spec.sharing is absent: grants are left as they are", image))
 
 
-def _available(version: Version, observed: Observed, region: str, image: Image) -> Shared:
-    view = observed.regions[region]
-    exposed = image.public and not version.grantees.public
-    recorded = observed.recorded.get(region)
+def _pending(version: Version, observed: Observed, region: str) -> Shared:
+    """No replica to share yet. A home image that waits to be replaced by one keeps its grants, but is never public unsaid."""
+    waiting = Finding(region, Reason.SHARING_PENDING, f"{region} is shared when its image is available")
+    homes = home_images(observed.regions[region], version) if region == version.home_region else ()
+    exposed = [home for home in homes if home.public and home.state == "available" and not version.grantees.public]
+    return _exposed(observed, region, exposed[0]) if exposed else Shared(waiting)
+
+
+def _merged(shares: list[Shared], right: str) -> Shared:
+    """Several images of one region as one: the first that is not done speaks for it."""
+    speaker = next((shared.finding for shared in shares if shared.finding.reason.outcome is not Outcome.DONE), shares[0].finding)
+    foreign = NOBODY
+    for shared in shares:
+        foreign |= shared.foreign
+    finding = replace(
+        speaker,
+        image=shares[0].finding.image,
+        # The last first: what must not be shared at all comes before what shall be.
+        actions=tuple(action for shared in reversed(shares) for action in shared.finding.actions),
+        needs=tuple(need for shared in shares for need in shared.finding.needs),
+    )
+    return Shared(finding, right if all(shared.digest for shared in shares) else "", foreign)
+
+
+def _image(version: Version, observed: Observed, region: str, target: Target, right: str) -> Shared:
+    image = target.image
+    if image.public and not target.wanted.public:
+        return _exposed(observed, region, image)
+    hidden = target.wanted.public and not image.public
     known = observed.grants.get(image.image_id)
-    if known is None and not exposed and recorded and recorded.shared_digest == digest(version, image):
-        return Shared(_right(version, region, image), digest(version, image))
-    if known is None:
-        # Public access is taken away before anything else is read: each second of it counts.
-        first = (UnshareImage(view.place, image.image_id, Principals(public=True)),) if exposed else ()
-        need = Need(NeedKind.GRANTS, region, image.image_id)
-        return Shared(
-            Finding(region, Reason.SHARING_PENDING, f"reading who may launch {image.image_id} in {region}", image, first, (need,))
-        )
-    if version.grantees.public:
-        facts = observed.facts.get(region)
-        if facts is None or facts.public_sharing_blocked_by is None:
-            return Shared(Finding(region, Reason.SHARING_PENDING, f"checking {region}", image, needs=(Need(NeedKind.FACTS, region),)))
-    return _compare(version, observed, region, image, known)
+    if known is None and not hidden and observed.recorded.get(region, Recorded()).shared_digest == right:
+        return Shared(_right(target, region), right)
+    needs = _needs(observed, region, image, known)
+    if needs or known is None:
+        told = f"reading who may launch {image.image_id} in {region}"
+        return Shared(Finding(region, Reason.UPDATING, told, image, needs=needs))
+    if unlisted(observed.regions[region], image) and target.wanted:
+        told = f"the snapshots of {image.image_id} in {region} are not listed yet"
+        return Shared(Finding(region, Reason.SHARING_PENDING, told, image))
+    return _compare(version, observed, region, target, _as_seen(version, image, known), right)
 
 
-def _right(version: Version, region: str, image: Image) -> Finding:
-    count = len(version.grantees)
-    whom = "everybody" if version.grantees.public else f"{count} principal{'' if count == 1 else 's'}" if count else "nobody"
-    return Finding(region, Reason.SUCCEEDED, f"{image.image_id} in {region} is shared with {whom}", image)
+def _exposed(observed: Observed, region: str, image: Image) -> Shared:
+    """Public access is taken away before anything else is read, whatever the spec says about foreign grants: each second counts."""
+    action = UnshareImage(observed.regions[region].place, image.image_id, grants.PUBLIC)
+    foreign = grants.PUBLIC - observed.granted
+    told = f"{image.image_id} in {region} is public, and spec.sharing does not say so: public access is removed"
+    return Shared(Finding(region, Reason.UPDATING, told, image, (action,)), foreign=foreign)
 
 
-def _compare(version: Version, observed: Observed, region: str, image: Image, known: Grants) -> Shared:
-    view, wanted = observed.regions[region], version.grantees
-    refusal = _refusal(version, observed, region, image)
-    if refusal is not None and refusal.reason is Reason.PUBLIC_BLOCKED:
-        wanted = wanted - Principals(public=True)  # everybody else still gets it
-    elif refusal is not None:
-        return Shared(refusal)
-    extra = known.launch - wanted
-    foreign = extra - observed.granted - Principals(public=True)
-    removed = extra if version.sharing.remove_foreign else extra - foreign
-    grants = _grants(version, view, image, known, wanted)
-    revocations = _revocations(version, observed, view, image, known, wanted, removed)
-    actions = (*revocations, *grants) if len(known.launch | wanted) > SHARE_QUOTA else (*grants, *revocations)
-    if actions:
-        finding = Finding(region, Reason.SHARING_PENDING, f"{image.image_id} in {region} is being shared as declared", image, actions)
-        return Shared(refusal or finding, "", foreign) if not refusal else Shared(_with(refusal, actions), "", foreign)
+def _needs(observed: Observed, region: str, image: Image, known: Grants | None) -> tuple[Need, ...]:
+    view = observed.regions[region]
+    if unlisted(view, image) and region not in observed.fresh_snapshots:
+        return (Need(NeedKind.SNAPSHOTS, region),)  # which keys to ask about is not known before
+    if known is None or not key_arns(view, image) <= known.keys.keys():
+        return (Need(NeedKind.GRANTS, region, image.image_id),)
+    return ()
+
+
+def _as_seen(version: Version, image: Image, known: Grants) -> Grants:
+    """Without the owning account, which has every right whether EC2 lists it or not; public as the listing of this look says."""
+    own = Principals(accounts=frozenset({version.account.account_id}))
+    launch = known.launch - own | grants.PUBLIC if image.public else known.launch - own - grants.PUBLIC
+    return replace(known, launch=launch, snapshots={name: who - own for name, who in known.snapshots.items()})
+
+
+def _right(target: Target, region: str) -> Finding:
+    count = len(target.wanted)
+    whom = "everybody" if target.wanted.public else f"{count} principal{'' if count == 1 else 's'}" if count else "nobody"
+    return Finding(region, Reason.SUCCEEDED, f"{target.image.image_id} in {region} is shared with {whom}", target.image)
+
+
+def _compare(version: Version, observed: Observed, region: str, target: Target, known: Grants, right: str) -> Shared:
+    """`allowed` is what is declared and may stay; of that, what EC2 would refuse is not granted, and said."""
+    foreign = grants.foreign(version, observed, target, known)
+    asked = _needs_facts(target, observed, region, known)
+    if asked:
+        return Shared(Finding(region, Reason.UPDATING, f"checking {region}", target.image, needs=asked), foreign=foreign)
+    refusal, given = _refusal(version, observed, region, target, known)
+    actions: tuple[Action, ...] = (
+        *grants.revocations(version, observed, target, known),
+        *grants.additions(version, observed, replace(target, wanted=given), known),
+    )
     if refusal is not None:
-        return Shared(refusal, "", foreign)
-    return Shared(_right(version, region, image), digest(version, image), foreign)
+        return Shared(replace(refusal, image=target.image, actions=actions), "", foreign)
+    if actions:
+        told = f"{target.image.image_id} in {region} is being shared as declared"
+        return Shared(Finding(region, Reason.UPDATING, told, target.image, actions), "", foreign)
+    return Shared(_right(target, region), right, foreign)
 
 
-def _with(refusal: Finding, actions: tuple[Action, ...]) -> Finding:
-    return Finding(refusal.region, refusal.reason, refusal.message, refusal.image, actions)
+def _needs_facts(target: Target, observed: Observed, region: str, known: Grants) -> tuple[Need, ...]:
+    making_public = target.wanted.public and not known.launch.public
+    return (Need(NeedKind.FACTS, region),) if making_public and region not in observed.facts else ()
 
 
-def _refusal(version: Version, observed: Observed, region: str, image: Image) -> Finding | None:
+def _refusal(version: Version, observed: Observed, region: str, target: Target, known: Grants) -> tuple[Finding | None, Principals]:
+    """Why not everything declared can be granted, and what of it is granted all the same."""
+    image, wanted, keys = target.image, target.wanted, key_arns(observed.regions[region], target.image)
     facts = observed.facts.get(region)
-    if version.grantees.public and facts is not None and facts.public_sharing_blocked_by:
-        return Finding(
-            region,
-            Reason.PUBLIC_BLOCKED,
-            f"{image.image_id} cannot be public: block public access for AMIs is on in {region}, set by {facts.public_sharing_blocked_by}; "
-            "have it switched off there, or take spec.sharing.public back",
-            image,
-        )
-    return None
+    if wanted and keys & known.aws_managed_keys:
+        return _default_key(region, image, sorted(keys & known.aws_managed_keys)), NOBODY
+    if wanted.public and not known.launch.public and keys:
+        told = f"{image.image_id} in {region} is encrypted, and an encrypted image cannot be public; take spec.sharing.public back"
+        return Finding(region, Reason.ENCRYPTED_NOT_PUBLIC, told), wanted - grants.PUBLIC
+    if wanted.public and not known.launch.public and facts is not None and facts.public_sharing_blocked_by:
+        return preflight.blocked(region, facts.public_sharing_blocked_by, image.image_id), wanted - grants.PUBLIC
+    together = known.launch - grants.removed(version, observed, target, known) | wanted
+    if len(together) > SHARE_QUOTA:
+        return _over_quota(region, image, len(wanted), len(together)), NOBODY
+    return None, wanted
 
 
-def _wanted_on_snapshots(version: Version, wanted: Principals) -> frozenset[str]:
-    return wanted.accounts if version.sharing.snapshots else frozenset()
-
-
-def _grants(version: Version, view: RegionView, image: Image, known: Grants, wanted: Principals) -> tuple[Action, ...]:
-    accounts = _wanted_on_snapshots(version, wanted)
-    keys = [
-        GrantKey(view.place, arn, name, account)
-        for arn in sorted(key_arns(view, image))
-        for account in sorted(wanted.accounts)
-        if (name := identity.grant_name(version.owner, version.version, view.place.region, account))
-        not in {grant.name for grant in known.keys.get(arn, ())}
-    ]
-    snapshots = [
-        ShareSnapshot(view.place, snapshot_id, missing)
-        for snapshot_id in image.snapshot_ids
-        if (missing := tuple(sorted(accounts - known.snapshots.get(snapshot_id, NOBODY).accounts)))
-    ]
-    added = wanted - known.launch
-    return (*keys, *snapshots, *((ShareImage(view.place, image.image_id, added),) if added else ()))
-
-
-def _revocations(
-    version: Version, observed: Observed, view: RegionView, image: Image, known: Grants, wanted: Principals, removed: Principals
-) -> tuple[Action, ...]:
-    """Image, snapshot, key: a former grantee loses what it can see before what it could do with it."""
-    actions: list[Action] = [UnshareImage(view.place, image.image_id, removed)] if removed else []
-    accounts = _wanted_on_snapshots(version, wanted)
-    for snapshot_id in image.snapshot_ids:
-        now = known.snapshots.get(snapshot_id, NOBODY)
-        surplus = now.accounts - accounts
-        if not version.sharing.remove_foreign:
-            surplus &= observed.granted.accounts
-        if surplus or now.public:
-            actions.append(UnshareSnapshot(view.place, snapshot_id, tuple(sorted(surplus)), public=now.public))
-    return (*actions, *_key_revocations(version, view, known.keys, wanted))
-
-
-def _key_revocations(
-    version: Version, view: RegionView, keys: Mapping[str, tuple[KeyGrant, ...]], wanted: Principals
-) -> tuple[Action, ...]:
-    """Only grants of our own making: a key has other users, whose grants are not ours to judge."""
-    return tuple(
-        RevokeKey(view.place, arn, grant.grant_id, account)
-        for arn, grants in sorted(keys.items())
-        for grant in grants
-        if (account := _account_of(grant.grantee)) not in wanted.accounts
-        if grant.name == identity.grant_name(version.owner, version.version, view.place.region, account)
+def _default_key(region: str, image: Image, arns: list[str]) -> Finding:
+    return Finding(
+        region,
+        Reason.DEFAULT_KEY_NOT_SHAREABLE,
+        f"{image.image_id} in {region} is encrypted with {', '.join(arns)}, which AWS manages and which cannot be shared; "
+        f"declare a new version with a kmsKeyId of your own for {region}",
     )
 
 
-def _account_of(principal: str) -> str:
-    """The account id in `arn:aws:iam::111122223333:root`; a principal of another form is returned as it is."""
-    parts = principal.split(":")
-    return parts[4] if len(parts) >= 6 else principal
+def _over_quota(region: str, image: Image, declared: int, together: int) -> Finding:
+    kept = f", and {together - declared} more are kept though nobody declared them" if together > declared else ""
+    return Finding(
+        region,
+        Reason.SHARE_QUOTA_EXCEEDED,
+        f"{declared} principals are declared for {image.image_id} in {region}{kept}; EC2 shares an image with {SHARE_QUOTA} at most: "
+        "share with an organization or an organizational unit instead",
+    )

@@ -4,30 +4,25 @@ It is looked at only while something has to be copied: a version whose replicas 
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from goldenami.api.reasons import Reason
-from goldenami.plan import identity
+from goldenami.plan import adoption, attempts, identity, replicas, snapshots, tags
 from goldenami.plan.actions import Action, CreateImage, DeregisterImage, RegisterImage
+from goldenami.plan.attempts import MAX_ATTEMPTS
+from goldenami.plan.candidates import BROKEN, is_home, is_spare, lost, reused, stand_in, takeable
+from goldenami.plan.candidates import home_images as home_images
 from goldenami.plan.desired import ImageSource, InstanceSource, SnapshotSource, Version
 from goldenami.plan.identity import HOME_ROLE
-from goldenami.plan.observed import Finding, Need, NeedKind, Observed, SourceFacts, ours, problem, progress, released
-from goldenami.plan.tags import wanted_tags
-from goldenami.plan.values import Image, RegionView
-
-BROKEN = frozenset({"failed", "error", "invalid"})
-MAX_ATTEMPTS = 5
-
-
-def home_images(view: RegionView, version: Version) -> tuple[Image, ...]:
-    """Images we made ourselves from the instance or the snapshot, oldest first."""
-    return tuple(image for image in ours(view, version) if image.tags.get(identity.ROLE) == HOME_ROLE)
+from goldenami.plan.observed import Finding, Need, NeedKind, Observed, SourceFacts, problem, progress
+from goldenami.plan.values import Image
 
 
 def look(version: Version, observed: Observed, *, copying: bool) -> Finding:
     """Where the source stands. `copying`: at least one region has to be copied from it, so it must be known."""
     if isinstance(version.source, ImageSource):
         return _image(version, observed) if copying else _resolved(version)
-    return _home(version, observed)
+    return _home(version, observed, copying=copying)
 
 
 def _resolved(version: Version, image: Image | None = None) -> Finding:
@@ -47,58 +42,107 @@ def _image(version: Version, observed: Observed) -> Finding:
     return _resolved(version, facts.image)
 
 
-def _home(version: Version, observed: Observed) -> Finding:
+def _home(version: Version, observed: Observed, *, copying: bool) -> Finding:
     """An instance or a snapshot becomes an image of ours in the home region first."""
     view = observed.regions[version.home_region]
     if view.problem:
         return problem(version.home_region, view.problem)
-    made = home_images(view, version)
-    usable = [image for image in made if image.state == "available"]
-    pending = [image for image in made if image.state not in BROKEN and image.state not in {"available", "lost"}]
-    if usable:
-        return _resolved(version, usable[0])
-    if pending:
-        return Finding(
-            version.home_region,
-            Reason.CREATING,
-            f"{pending[0].image_id} is being made from {_of(version)} in {version.home_region}{progress(view, pending[0])}",
-            image=None,
-        )
-    return _make(version, observed, failed=[image for image in made if image.state in BROKEN])
+    made = [image for image in home_images(view, version) if image.state not in BROKEN and image.state != "lost"]
+    if made and reused(version, observed) is None:
+        return _made(version, observed, min(made, key=lambda image: image.state != "available"))
+    back = takeable(version, view, home=True)
+    if back and reused(version, observed) is None:
+        return replace(adoption.take_back(version, view, back[0]), image=None)
+    if not copying or reused(version, observed) or stand_in(version, observed):
+        # Never made twice: the replicas that exist are this version, and what the instance is now may be something else.
+        return _resolved(version)
+    return _absent_home(version, observed)
 
 
-def _make(version: Version, observed: Observed, *, failed: list[Image]) -> Finding:
+def _made(version: Version, observed: Observed, image: Image) -> Finding:
+    home, spare = version.home_region, is_spare(version, observed, image)
+    if image.state == "available":
+        # As a replica, its tags are kept by the region's own finding.
+        actions, needs = tags.look(version, home, image, observed) if spare else ((), ())
+        return replace(_resolved(version, image), actions=actions, needs=needs)
+    if image.state == "disabled":
+        found = replicas.enable(version, observed, image, home)
+        return replace(found, image=None, actions=found.actions if spare else ())
+    view = observed.regions[home]
+    return Finding(home, Reason.CREATING, f"{image.image_id} is being made from {_of(version)} in {home}{progress(view, image)}")
+
+
+def _absent_home(version: Version, observed: Observed) -> Finding:
+    home, view = version.home_region, observed.regions[version.home_region]
+    missing = lost(version, view, observed)
+    if missing.needs:
+        return Finding(home, Reason.PROGRESSING, f"an image that was made in {home} is not listed", needs=missing.needs)
+    if any(is_home(image) for image in missing.found):
+        return Finding(home, Reason.CREATING, f"the image made from {_of(version)} in {home} is not listed yet")
+    if missing.untagged:
+        return replace(attempts.untagged(home, missing.untagged[0]), image=None)
+    failed = tuple(image for image in home_images(view, version) if image.state in BROKEN)
+    return _make(version, observed, failed)
+
+
+def _make(version: Version, observed: Observed, failed: tuple[Image, ...]) -> Finding:
     home = version.home_region
-    before = observed.recorded_source_image_id
-    if before and not failed:
+    before, last = observed.recorded_source_image_id, attempts.last_failed(failed)
+    if before and last is None:
         # A version is immutable, an instance is not: making it again would put other bytes under the same version.
         return Finding(
             home,
             Reason.SOURCE_NOT_FOUND,
             f"{before}, made from {_of(version)} for version {version.version}, is gone from {home}; declare a new version to make another",
         )
-    attempt = max((identity.attempt_of(image.tags) for image in failed), default=0) + 1
-    if attempt > MAX_ATTEMPTS:
-        return Finding(
-            home,
-            Reason.COPIES_EXHAUSTED,
-            f"making an image from {_of(version)} in {home} failed {MAX_ATTEMPTS} times, last: {failed[-1].state_reason or 'EC2 gave no reason'}; "
-            f"mend the cause and declare a new version, or deregister {failed[-1].image_id} to try again",
-        )
+    waiting = _after_failure(version, observed, last) if last else None
+    if waiting is not None:
+        return waiting
+    too_many = tags.too_many(version, home)
+    if too_many is not None:
+        return too_many
     if observed.source is None:
         return Finding(home, Reason.PROGRESSING, "reading the source", needs=(Need(NeedKind.SOURCE, home),))
     refusal = _refusal(version, observed.source)
     if refusal is not None:
         return refusal
-    # A failed image keeps its name, which CreateImage and RegisterImage want for themselves (trap 2 of the research).
-    clear = tuple(
-        DeregisterImage(version.home, image.image_id, image.snapshot_ids, why=f"failed: {image.state_reason}") for image in failed
+    attempt = identity.attempt_of(last.tags) + 1 if last else 1
+    actions = (*_clear(version, observed, failed), _creation(version, attempt))
+    return Finding(home, Reason.CREATING, f"making an image from {_of(version)} in {home}", actions=actions)
+
+
+def _after_failure(version: Version, observed: Observed, last: Image) -> Finding | None:
+    home, why, number = version.home_region, attempts.reason_of(last), identity.attempt_of(last.tags)
+    if number >= MAX_ATTEMPTS:
+        return Finding(
+            home,
+            Reason.COPIES_EXHAUSTED,
+            f"making an image from {_of(version)} in {home} failed {MAX_ATTEMPTS} times, last: {why}; "
+            f"mend the cause, then deregister {last.image_id} to try again, or declare a new version",
+        )
+    if not attempts.may_retry(observed.now, last):
+        return Finding(
+            home,
+            Reason.CREATE_FAILED,
+            f"{last.image_id}, made from {_of(version)} in {home}, failed: {why}; attempt {number + 1} of {MAX_ATTEMPTS} follows",
+        )
+    if home not in observed.fresh_snapshots:
+        # What the failed one left behind has to be seen to be removed with it.
+        return Finding(home, Reason.CREATE_FAILED, f"{last.image_id} failed: {why}", needs=(Need(NeedKind.SNAPSHOTS, home),))
+    return None
+
+
+def _clear(version: Version, observed: Observed, failed: tuple[Image, ...]) -> tuple[Action, ...]:
+    """A failed image keeps its name, which CreateImage and RegisterImage want for themselves (trap 2 of the research)."""
+    view = observed.regions[version.home_region]
+    return tuple(
+        DeregisterImage(view.place, image.image_id, snapshots.own(version, view, image), why=f"failed: {attempts.reason_of(image)}")
+        for image in failed
     )
-    return Finding(home, Reason.CREATING, f"making an image from {_of(version)} in {home}", actions=(*clear, _creation(version, attempt)))
 
 
 def _creation(version: Version, attempt: int) -> Action:
-    tags = wanted_tags(version, role=HOME_ROLE, attempt=attempt)
+    carried = tags.wanted_tags(version, role=HOME_ROLE, attempt=attempt)
     source = version.source
     if isinstance(source, InstanceSource):
         return CreateImage(
@@ -108,7 +152,7 @@ def _creation(version: Version, attempt: int) -> Action:
             reboot=source.reboot,
             description=version.description,
             volumes=source.volumes,
-            tags=tags,
+            tags=carried,
         )
     assert isinstance(source, SnapshotSource)
     return RegisterImage(
@@ -123,7 +167,7 @@ def _creation(version: Version, attempt: int) -> Action:
         tpm_support=source.tpm_support,
         volume_type=source.volume_type,
         description=version.description,
-        tags=tags,
+        tags=carried,
     )
 
 
@@ -160,9 +204,16 @@ def _absent(version: Version, facts: SourceFacts) -> tuple[Reason, str] | None:
 def _pending(version: Version, facts: SourceFacts) -> tuple[Reason, str] | None:
     image = facts.image
     assert image is not None
-    if image.state in {"pending", "transient"}:
-        return Reason.SOURCE_PENDING, f"{_of(version)} in {version.home_region} is {image.state}; copies start when it is available"
+    if image.state in {"pending", "transient", "recovering"}:
+        return Reason.SOURCE_PENDING, f"{_of(version)} in {version.home_region} is {image.state}; the work starts when that is over"
     return None
+
+
+_MUST_BE: dict[type, str] = {
+    ImageSource: "it must be available",
+    InstanceSource: "it must be running or stopped",
+    SnapshotSource: "it must be completed",
+}
 
 
 def _unusable(version: Version, facts: SourceFacts) -> tuple[Reason, str] | None:
@@ -171,10 +222,8 @@ def _unusable(version: Version, facts: SourceFacts) -> tuple[Reason, str] | None
     usable = {"available"} if isinstance(version.source, ImageSource) else {"available", "completed", "running", "stopped", "stopping"}
     if image.state not in usable:
         why = f" ({image.state_reason})" if image.state_reason else ""
-        return (
-            Reason.INVALID_SOURCE,
-            f"{_of(version)} in {version.home_region} is {image.state}{why}; it must be {' or '.join(sorted(usable))}",
-        )
+        reason = Reason.INVALID_SOURCE if isinstance(version.source, InstanceSource) else Reason.SOURCE_FAILED
+        return reason, f"{_of(version)} in {version.home_region} is {image.state}{why}; {_MUST_BE[type(version.source)]}"
     return None
 
 
@@ -211,8 +260,8 @@ def _foreign_key(version: Version, facts: SourceFacts) -> tuple[Reason, str] | N
     if not facts.unusable_key_arns:
         return None
     return Reason.SOURCE_KEY_NOT_USABLE, (
-        f"{_of(version)} is encrypted with {', '.join(sorted(facts.unusable_key_arns))}, which account {version.account.account_id} "
-        "may not use; "
+        f"{_of(version)} is encrypted with {', '.join(sorted(facts.unusable_key_arns))}, "
+        f"which account {version.account.account_id} may not use; "
         "its owner must allow kms:DescribeKey, Decrypt, ReEncrypt* and CreateGrant, or re-encrypt it with a key that can be shared"
     )
 

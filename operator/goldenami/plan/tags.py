@@ -1,46 +1,105 @@
 """Tags and descriptions: kept in step on the image and on its snapshots."""
 
-from goldenami.plan import identity
+from collections.abc import Mapping
+
+from goldenami.api.reasons import Reason
+from goldenami.plan import identity, snapshots
 from goldenami.plan.actions import Action, RemoveTags, SetDescription, SetTags
 from goldenami.plan.desired import Version
-from goldenami.plan.observed import Need, NeedKind, Observed
-from goldenami.plan.values import Image
+from goldenami.plan.observed import Finding, Need, NeedKind, Observed, unlisted
+from goldenami.plan.values import Image, RegionView
 
 NAME = "Name"
 """The tag that consoles show. An AMI's own name never changes after its creation, so a new nameTemplate can only move this."""
+MAX_TAGS = 50
+"""On one resource; tags of AWS itself, `aws:…`, are not counted (EC2 user guide, "Tag restrictions")."""
 
 
 def wanted_tags(version: Version, *, role: str, attempt: int = 1) -> dict[str, str]:
     """Everything a resource of this version carries: what the user declares, the name, and our identity, which nobody can override."""
     return {
         NAME: version.name,
-        **version.tags,
-        **identity.identity_tags(version.owner, version.version, version.source_tag, role=role, attempt=attempt),
+        **{key: value for key, value in version.tags.items() if not key.startswith(identity.PREFIX)},
+        **identity.identity_tags(version.owner, version.version, version.source_text, role=role, attempt=attempt),
     }
+
+
+def too_many(version: Version, region: str) -> Finding | None:
+    """Why nothing can be made in this region: EC2 would refuse the tags of the call."""
+    count = len(wanted_tags(version, role=identity.REPLICA_ROLE))
+    if count <= MAX_TAGS:
+        return None
+    return Finding(
+        region,
+        Reason.TOO_MANY_TAGS,
+        f"{count} tags would be set in {region}, {count - len(version.tags)} of them the operator's, and EC2 takes {MAX_TAGS}; "
+        "declare fewer in spec.tags",
+    )
+
+
+def crowded(version: Version, region: str, image: Image, observed: Observed) -> Finding | None:
+    """Why the tags of an image that exists cannot be brought in step: what others have set leaves no room for them."""
+    present = _present(version, observed.regions[region], image)
+    wanted = _wanted(version, image)
+    for resource in sorted(_wrong(present, wanted)):
+        kept = {key for key in present[resource] if not key.startswith("aws:")} - _stale(present[resource], wanted, observed)
+        if len(kept | wanted.keys()) > MAX_TAGS:
+            return Finding(
+                region,
+                Reason.TOO_MANY_TAGS,
+                f"{resource} in {region} would carry {len(kept | wanted.keys())} tags, and EC2 takes {MAX_TAGS}; "
+                "remove some there, or declare fewer in spec.tags",
+                image,
+            )
+    return None
 
 
 def look(version: Version, region: str, image: Image, observed: Observed) -> tuple[tuple[Action, ...], tuple[Need, ...]]:
     """What brings tags and description of an available image to what is declared; nothing where they are right."""
     view = observed.regions[region]
-    unlisted = [snapshot_id for snapshot_id in image.snapshot_ids if snapshot_id not in view.snapshots]
-    if unlisted and view.place.region not in observed.fresh_snapshots:
-        return (), (Need(NeedKind.SNAPSHOTS, view.place.region),)
-    role, attempt = image.tags.get(identity.ROLE, identity.REPLICA_ROLE), identity.attempt_of(image.tags)
-    wanted = wanted_tags(version, role=role, attempt=attempt)
-    # A snapshot that even a fresh listing lacks does not carry our owner tag. It backs an image that does, so the tag was lost, or never given:
-    # an adopted image's snapshots get it here.
-    present = {image.image_id: image.tags} | {
-        snapshot_id: view.snapshots[snapshot_id].tags if snapshot_id in view.snapshots else {} for snapshot_id in image.snapshot_ids
-    }
+    if unlisted(view, image) and region not in observed.fresh_snapshots:
+        return (), (Need(NeedKind.SNAPSHOTS, region),)
+    if crowded(version, region, image, observed):
+        return (), ()
+    present, wanted = _present(version, view, image), _wanted(version, image)
     actions: list[Action] = []
-    wrong = sorted(resource for resource, tags in present.items() if any(tags.get(key) != value for key, value in wanted.items()))
+    wrong = sorted(_wrong(present, wanted))
     if wrong:
         missing = {key: value for key, value in wanted.items() if any(present[resource].get(key) != value for resource in wrong)}
         actions.append(SetTags(view.place, tuple(wrong), missing))
-    dropped = {resource: sorted((observed.tag_keys - wanted.keys()) & tags.keys()) for resource, tags in present.items()}
+    dropped = {resource: _stale(tags, wanted, observed) for resource, tags in present.items()}
     stale = sorted({key for keys in dropped.values() for key in keys})
     if stale:
         actions.append(RemoveTags(view.place, tuple(sorted(resource for resource, keys in dropped.items() if keys)), tuple(stale)))
     if image.description != version.description:
         actions.append(SetDescription(view.place, image.image_id, version.description))
-    return tuple(actions), ()
+    return (*_room_first(present, wanted, actions),), ()
+
+
+def _wanted(version: Version, image: Image) -> dict[str, str]:
+    return wanted_tags(version, role=image.tags.get(identity.ROLE, identity.REPLICA_ROLE), attempt=identity.attempt_of(image.tags))
+
+
+def _present(version: Version, view: RegionView, image: Image) -> dict[str, Mapping[str, str]]:
+    # A snapshot that even a fresh listing lacks does not carry our owner tag. It backs an image that does, so the tag was lost, or never
+    # given: an adopted image's snapshots get it here.
+    return {image.image_id: image.tags} | {
+        snapshot_id: view.snapshots[snapshot_id].tags if snapshot_id in view.snapshots else {}
+        for snapshot_id in snapshots.taggable(version, view, image)
+    }
+
+
+def _wrong(present: Mapping[str, Mapping[str, str]], wanted: Mapping[str, str]) -> set[str]:
+    return {resource for resource, tags in present.items() if any(tags.get(key) != value for key, value in wanted.items())}
+
+
+def _stale(tags: Mapping[str, str], wanted: Mapping[str, str], observed: Observed) -> set[str]:
+    """What we have set before and nobody declares any more; and the mark of a release that was taken back."""
+    before = {key for key in observed.tag_keys if not key.startswith((identity.PREFIX, "aws:"))} - wanted.keys()
+    return (before | {identity.RELEASED}) & tags.keys()
+
+
+def _room_first(present: Mapping[str, Mapping[str, str]], wanted: Mapping[str, str], actions: list[Action]) -> list[Action]:
+    """New tags before old ones go, except where both at once would be too many."""
+    full = any(len(tags.keys() | wanted.keys()) > MAX_TAGS for tags in present.values())
+    return sorted(actions, key=lambda action: not isinstance(action, RemoveTags)) if full else actions

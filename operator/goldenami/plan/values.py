@@ -9,7 +9,6 @@ from types import MappingProxyType
 
 from goldenami.api.reasons import Reason
 
-
 NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
@@ -110,6 +109,8 @@ class Grants:
     """createVolumePermission by snapshot id; only accounts and public occur, EC2 has no organization form there."""
     keys: Mapping[str, tuple[KeyGrant, ...]] = field(default_factory=dict)
     """Grants by key ARN; a key that was not asked about is absent."""
+    aws_managed_keys: frozenset[str] = frozenset()
+    """Those of the keys asked about that AWS manages: what they encrypt cannot be shared with anybody."""
 
 
 @dataclass(frozen=True)

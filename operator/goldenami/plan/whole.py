@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from goldenami.api.conditions import ConditionType
 from goldenami.plan import replicas, retirement, sharing, source
-from goldenami.plan.actions import Action
+from goldenami.plan.actions import Action, UnshareImage
 from goldenami.plan.desired import Version
 from goldenami.plan.observed import Finding, Need, Observed
 from goldenami.plan.sharing import Shared
@@ -36,8 +36,12 @@ class Look:
 
     @property
     def actions(self) -> tuple[Action, ...]:
-        """In the order they have to happen within one place."""
-        return tuple(action for findings in self.concerns.values() for finding in findings for action in finding.actions)
+        """In the order they have to happen within one place: what is public and shall not be comes first, what can wait comes last."""
+        findings = [finding for found in self.concerns.values() for finding in found]
+        actions = [action for finding in findings for action in finding.actions]
+        exposed = [action for action in actions if isinstance(action, UnshareImage) and action.principals.public]
+        cleanup = [action for finding in findings for action in finding.cleanup]
+        return (*exposed, *(action for action in actions if action not in exposed), *cleanup)
 
     @property
     def needs(self) -> frozenset[Need]:
@@ -56,7 +60,7 @@ class Look:
 
 
 def _failed(finding: Finding, failures: Failures) -> Finding:
-    problem = next((problem for action, problem in failures if action in finding.actions), None)
+    problem = next((problem for action, problem in failures if action in (*finding.actions, *finding.cleanup)), None)
     return replace(finding, reason=problem.reason, message=problem.message) if problem else finding
 
 

@@ -1,0 +1,137 @@
+"""Which image is a region's replica, which one copies can start from, and which only waits to be taken back."""
+
+from dataclasses import dataclass
+
+from goldenami.plan import identity
+from goldenami.plan.desired import Replica, Version
+from goldenami.plan.identity import HOME_ROLE
+from goldenami.plan.observed import Need, NeedKind, Observed, Recorded, key_arns, ours, released, unlisted
+from goldenami.plan.values import Image, RegionView
+
+BROKEN = frozenset({"failed", "error", "invalid"})
+SETTLED = frozenset({"available", "disabled"})
+
+
+def is_home(image: Image) -> bool:
+    return image.tags.get(identity.ROLE) == HOME_ROLE
+
+
+def home_images(view: RegionView, version: Version) -> tuple[Image, ...]:
+    """Images we made ourselves from the instance or the snapshot, oldest first."""
+    return tuple(image for image in ours(view, version) if is_home(image))
+
+
+def same_key(arn: str, reference: str) -> bool | None:
+    """None: an alias, which only KMS can resolve."""
+    if "alias/" in reference:
+        return None
+    return arn == reference or arn.rsplit("/", 1)[-1] == reference
+
+
+def serves(view: RegionView, replica: Replica, image: Image) -> bool | None:
+    """Whether an image that we made is the home replica too: unless another key is declared for that. None: its key is not known yet."""
+    if not replica.kms_key_id:
+        return True
+    if not image.snapshot_ids or unlisted(view, image):
+        return None
+    keys = key_arns(view, image)
+    return bool(keys) and all(same_key(arn, replica.kms_key_id) is True for arn in keys)
+
+
+def alive(version: Version, replica: Replica, observed: Observed) -> tuple[Image, ...]:
+    """Images that are, or will be, this region's replica; the one to keep first: available, then the one known before, then the oldest.
+
+    The one known before is what aliases name, so a younger double never takes its place.
+    """
+    view, known = observed.regions[replica.region], observed.recorded.get(replica.region, Recorded()).image_id
+    images = [image for image in ours(view, version) if image.state not in BROKEN and image.state != "lost"]
+    images = [image for image in images if not is_home(image) or serves(view, replica, image)]
+    return tuple(sorted(images, key=lambda image: (image.state != "available", is_home(image), image.image_id != known)))
+
+
+def home_replica(version: Version) -> Replica | None:
+    return next((replica for replica in version.replicas if replica.region == version.home_region), None)
+
+
+def is_spare(version: Version, observed: Observed, image: Image) -> bool:
+    """A home image that is no region's replica: it is kept as the source of regions added later, and shared with nobody."""
+    replica = home_replica(version)
+    return replica is None or image.image_id not in {kept.image_id for kept in alive(version, replica, observed)[:1]}
+
+
+def takeable(version: Version, view: RegionView, *, home: bool) -> tuple[Image, ...]:
+    """Images of this version that were released before and are still what the version declares."""
+    return tuple(
+        image
+        for image in released(view, version)
+        if is_home(image) is home and image.state not in BROKEN and image.state != "lost" and not _of_another_source(version, image)
+    )
+
+
+def reused(version: Version, observed: Observed) -> Image | None:
+    """An image of this very version that was made from another source: the bytes behind a version never change."""
+    return next(
+        (
+            image
+            for view in observed.regions.values()
+            for image in ours(view, version)
+            if image.state not in BROKEN and _of_another_source(version, image)
+        ),
+        None,
+    )
+
+
+def _of_another_source(version: Version, image: Image) -> bool:
+    return image.tags.get(identity.SOURCE, version.source_text) != version.source_text
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a copy is made from."""
+
+    image: Image
+    region: str
+    encrypted: bool
+
+
+def stand_in(version: Version, observed: Observed) -> Origin | None:
+    """A replica in the place of a source that is gone: an unencrypted one if possible, since a copy never loses its encryption."""
+    found = [
+        Origin(image, region, bool(key_arns(view, image)) or unlisted(view, image))
+        for region, view in observed.regions.items()
+        if region in version.regions
+        for image in ours(view, version)
+        if image.state == "available"
+    ]
+    return min(found, key=lambda origin: (origin.encrypted, origin.region != version.home_region, origin.region), default=None)
+
+
+@dataclass(frozen=True)
+class Lost:
+    """Images that EC2 answered to our own calls and has not listed since, as a look-up by their ids finds them."""
+
+    needs: tuple[Need, ...] = ()
+    found: tuple[Image, ...] = ()
+    """They exist, and they are ours."""
+    untagged: tuple[Image, ...] = ()
+    """They exist, and have lost our tag."""
+    gone: tuple[Image, ...] = ()
+
+
+def lost(version: Version, view: RegionView, observed: Observed) -> Lost:
+    """What has become of the lost images of this version in one place. It is asked only where it decides something."""
+    images = [image for image in ours(view, version) if image.state == "lost"]
+    needs = tuple(Need(NeedKind.IMAGE, view.place.region, i.image_id) for i in images if i.image_id not in observed.looked_up)
+    if needs:
+        return Lost(needs)
+    looked_up = [(image, observed.looked_up[image.image_id]) for image in images]
+    there = [found for _, found in looked_up if found is not None and found.state != "deregistered"]
+    return Lost(
+        found=tuple(image for image in there if is_ours(version, image)),
+        untagged=tuple(image for image in there if not is_ours(version, image)),
+        gone=tuple(image for image, found in looked_up if found is None or found.state == "deregistered"),
+    )
+
+
+def is_ours(version: Version, image: Image) -> bool:
+    return identity.owner_of(image.tags) == version.owner and image.tags.get(identity.VERSION) == version.version
