@@ -263,6 +263,23 @@ class TestPermissions:
         look(door)
         assert door.woken == [(OWNER, VERSION)]
 
+    def test_an_encrypted_image_is_known_only_when_its_key_s_grants_are(self, door: Door) -> None:
+        key = door.cloud.key(door.away.region)
+        copy = do.CopyImage(door.away, door.cloud.image(), "us-east-1", "web-2", "token", kms_key_id=key, tags=TAGS)
+        image_id = door.effects.perform(copy)
+        door.cloud.pass_time()
+        (image,) = look(door).images
+        grant = do.GrantKey(door.away, key, identity.grant_name(OWNER, VERSION, "eu-west-1", FRIEND), FRIEND)
+        door.effects.perform(grant)
+        assert door.inventory.cached_grants(door.away, image_id) is None
+        door.forget_audit()
+        door.inventory.grants(door.away, image, not_older_than=0.0, key_arns=(key,))
+        assert door.counts() == {"kms.ListGrants": 1}
+        cached = door.inventory.cached_grants(door.away, image_id)
+        assert cached is not None
+        assert [row.name for row in cached.keys[key]] == [grant.name]
+        assert dict(cached.snapshots) == dict.fromkeys(image.snapshot_ids, Principals())
+
     def test_the_audit_goes_round_within_its_budget(self, opened: Open) -> None:
         door = opened(audit_calls=10)
         owned(door, 12)

@@ -90,6 +90,12 @@ class Holding:
         with self._lock:
             return self._snapshots.values.get(snapshot_id)
 
+    def key_arns(self, image: Image) -> frozenset[str]:
+        """The keys that encrypt it, as far as its snapshots are listed."""
+        with self._lock:
+            parts = (self._snapshots.values.get(name) for name in image.snapshot_ids)
+            return frozenset(part.kms_key_arn for part in parts if part and part.kms_key_arn)
+
     def image_of(self, snapshot_id: str) -> Image | None:
         """The image that a snapshot belongs to."""
         with self._lock:

@@ -123,8 +123,10 @@ class Inventory:
         return self._at(place).permissions.get(image, key_arns, not_older_than)
 
     def cached_grants(self, place: Place, image_id: str) -> Grants | None:
-        """What was last read or written; nothing is read now."""
-        return self._at(place).permissions.cached(image_id)
+        """What was last read or written of the image, its snapshots and their keys; None when any of it is unknown. Nothing is read."""
+        kept = self._at(place)
+        image = kept.holding.image(image_id)
+        return kept.permissions.cached(image, kept.holding.key_arns(image)) if image else None
 
     # Single things.
 

@@ -56,12 +56,15 @@ class Permissions:
         keys = {arn: self._key(arn, image.image_id, not_older_than) for arn in key_arns}
         return self._grants(record, image.snapshot_ids, keys)
 
-    def cached(self, image_id: str) -> Grants | None:
-        record = self._images.get(image_id)
-        if record is None:
+    def cached(self, image: Image, key_arns: Iterable[str]) -> Grants | None:
+        """None when any part of it is unknown: nothing is read."""
+        record = self._images.get(image.image_id)
+        keys = {arn: self._keys.get(arn) for arn in key_arns}
+        if record is None or not record.covers(image.snapshot_ids) or not all(keys.values()):
             return None
-        keys = {arn: key.grants for arn, key in list(self._keys.items()) if image_id in key.image_ids}
-        return self._grants(record, record.snapshots, keys)
+        for arn in keys:
+            self._concerns(arn, image.image_id)
+        return self._grants(record, image.snapshot_ids, {arn: key.grants for arn, key in keys.items() if key})
 
     @staticmethod
     def _grants(record: _Record, snapshot_ids: Iterable[str], keys: Mapping[str, tuple[KeyGrant, ...]]) -> Grants:
@@ -166,10 +169,15 @@ class Permissions:
         key = self._keys.get(arn)
         if key is None or key.read_at < not_older_than:
             key = self._read_key(arn, key.image_ids if key else frozenset())
-        if image_id not in key.image_ids:
-            with self._lock:
-                self._keys[arn] = replace(self._keys.get(arn, key), image_ids=key.image_ids | {image_id})
+        self._concerns(arn, image_id)
         return key.grants
+
+    def _concerns(self, arn: str, image_id: str) -> None:
+        """Whose owner is told when the key's grants change."""
+        with self._lock:
+            key = self._keys.get(arn)
+            if key and image_id not in key.image_ids:
+                self._keys[arn] = replace(key, image_ids=key.image_ids | {image_id})
 
     def _read_key(self, arn: str, image_ids: frozenset[str]) -> _Key:
         began, known = self._clock(), self._keys.get(arn)
