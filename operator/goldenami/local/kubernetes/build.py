@@ -51,7 +51,7 @@ def build(folder: Path, *, module: Path | None, cache: Cache) -> None:
         raise UnavailableError("a build needs hack/controlplane, which is beside goldenami only in a checkout of its sources")
     toolchain = find_toolchain(module, cache)
     total = _packages_to_compile(module, toolchain)
-    with package_bar("building Kubernetes (about 4 minutes on two idle cores, once)", total) as advance:
+    with package_bar("building Kubernetes (some minutes, once)", total) as advance:
         argv: list[str | Path] = [toolchain.go, "build", "-v", *COMPILE, "-ldflags", link_flags(), "-o", folder / EXECUTABLE, "."]
         with subprocess.Popen(argv, cwd=module, env=toolchain.environment, stderr=subprocess.PIPE, text=True) as compiler:  # noqa: S603 (go)
             try:

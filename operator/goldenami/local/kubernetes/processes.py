@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -38,13 +38,18 @@ class Processes:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    def start(self, name: str, argv: Sequence[str | Path], *, cwd: Path, log: Path) -> None:
-        """Starts a program under that name; its output is appended to `log`."""
-        self._ask("start", name=name, argv=[str(word) for word in argv], cwd=str(cwd), log=str(log))
+    def start(self, name: str, argv: Sequence[str | Path], *, cwd: Path, log: Path, environment: Mapping[str, str] | None = None) -> None:
+        """Starts a program under that name; its output is appended to `log`. Without an `environment` it has ours."""
+        env = None if environment is None else dict(environment)
+        self._ask("start", name=name, argv=[str(word) for word in argv], cwd=str(cwd), log=str(log), env=env)
 
     def kill(self, name: str) -> None:
         """Kills it and returns once it is gone; nothing to do for a name that does not run."""
         self._ask("kill", name=name)
+
+    def terminate(self, name: str) -> None:
+        """Asks it to end, and does not wait; `ended` tells when it has."""
+        self._ask("signal", name=name, number=int(signal.SIGTERM))
 
     def pause(self, name: str) -> None:
         """Freezes it: connections stay open and get no answer."""

@@ -6,7 +6,7 @@ Run as a script by `processes.py`, with nothing but the standard library, so tha
 
 It reads one JSON request per line and answers each with one line, {"id": …, "ok": value} or {"id": …, "error": text}:
 
-    {"id": 1, "do": "start", "with": {"name": …, "argv": […], "cwd": …, "log": …}}    answers with the process id
+    {"id": 1, "do": "start", "with": {"name": …, "argv": […], "cwd": …, "log": …, "env": {…}}}    answers with the process id
     {"id": 2, "do": "kill", "with": {"name": …}}                                      and waits for its end
     {"id": 3, "do": "signal", "with": {"name": …, "number": …}}
     {"id": 4, "do": "ended", "with": {}}                                              answers {name: exit code} of those nobody killed
@@ -38,10 +38,10 @@ class Supervisor:
     def __init__(self) -> None:
         self._programs: dict[str, subprocess.Popen[bytes]] = {}
 
-    def start(self, name: str, argv: list[str], cwd: str, log: str) -> int:
+    def start(self, name: str, argv: list[str], cwd: str, log: str, env: dict[str, str] | None = None) -> int:
         with open(log, "ab") as output:
             self._programs[name] = subprocess.Popen(  # noqa: S603 (the owner says what to run)
-                argv, cwd=cwd, stdin=subprocess.DEVNULL, stdout=output, stderr=output, preexec_fn=die_with_supervisor()
+                argv, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=output, preexec_fn=die_with_supervisor()
             )
         return self._programs[name].pid
 
