@@ -18,12 +18,16 @@ from goldenami.controllers.operator import Engine
 from goldenami.controllers.world import World
 from goldenami.plan.identity import Owner, image_version_name
 
+AUDIT_SECONDS = 60.0
+"""Between two rounds of the audit of permissions in one account and region."""
+
 
 def build(engine: Engine) -> Mapping[str, Reconciler]:
     """Called once, when this process has become the active one."""
     sessions = Sessions(workers=engine.settings.workers * 2)
     calls = Calls(sessions, Pacer())
-    inventory = Inventory(calls, on_change=_waker(engine))
+    # Whoever compares more often than once a minute wants permissions compared as often.
+    inventory = Inventory(calls, on_change=_waker(engine), audit_seconds=min(AUDIT_SECONDS, engine.settings.interval_seconds))
     effects = Effects(calls, inventory)
     threading.Thread(target=_close_at_the_end, args=(engine.stopping, effects), name="no-new-writes", daemon=True).start()
     world = World(

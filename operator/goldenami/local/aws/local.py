@@ -24,7 +24,7 @@ from botocore.config import Config
 from goldenami.local.aws.access import SECRET_ACCESS_KEY, access_key_of
 from goldenami.local.aws.client import LabControl
 
-START_SECONDS = 30.0
+START_SECONDS = 60.0  # one on a free machine; a loaded one takes several
 STOP_SECONDS = 5.0
 DEFAULT_REGION = "us-east-1"
 
