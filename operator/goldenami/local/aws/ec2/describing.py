@@ -85,9 +85,13 @@ def describe_images(call: Call) -> render.Xml:
     owned_by = _owner_test(call)
     executable_by = _executable_test(call)
     call.confirm()
-    found = _by_id(call, by_id) if by_id else _listed(call)
-    wanted = [image for image in found if owned_by(image) and executable_by(image) and passes(image)]
-    rows, token = paging.page(call, wanted, sequence=lambda image: image.sequence)
+    found, shown = (_by_id(call, by_id), _shown) if by_id else (_held(call), _listed)
+    rows, token = paging.page(
+        call,
+        found,
+        sequence=lambda image: image.sequence,
+        passes=lambda image: shown(call, image) and owned_by(image) and executable_by(image) and passes(image),
+    )
     return render.listing("imagesSet", [render.image_row(image, viewer=call.account, now=call.now) for image in rows], token)
 
 
@@ -102,8 +106,7 @@ def _by_id(call: Call, image_ids: list[str]) -> list[Image]:
     missing = [image_id for image_id in image_ids if image_id not in held or not seen(held[image_id], call.account, call.now)]
     if missing:
         raise errors.images_not_found(missing)
-    images = sorted({held[image_id] for image_id in image_ids}, key=lambda image: image.sequence)
-    return [image for image in images if _shown(call, image)]
+    return sorted({held[image_id] for image_id in image_ids}, key=lambda image: image.sequence)
 
 
 def _shown(call: Call, image: Image) -> bool:
@@ -112,11 +115,15 @@ def _shown(call: Call, image: Image) -> bool:
     return image.state is not State.DISABLED or bool(call.flag("IncludeDisabled"))
 
 
-def _listed(call: Call) -> list[Image]:
+def _held(call: Call) -> Iterable[Image]:
+    """What a listing looks through."""
+    only_own = call.texts("Owners") in (["self"], [call.account])
+    return (call.store.owned[call.account, call.region] if only_own else call.store.images[call.region]).values()
+
+
+def _listed(call: Call, image: Image) -> bool:
     """What a listing shows: not the disabled, and not the deprecated images of others, unless they are asked for."""
-    only_own = call.texts("Owners") == ["self"] or call.texts("Owners") == [call.account]
-    held = call.store.owned[call.account, call.region] if only_own else call.store.images[call.region]
-    return [image for image in held.values() if seen(image, call.account, call.now) and _shown(call, image) and _current(call, image)]
+    return seen(image, call.account, call.now) and _shown(call, image) and _current(call, image)
 
 
 def _current(call: Call, image: Image) -> bool:

@@ -28,7 +28,8 @@ def run_instances(call: Call) -> Original:
     requested = parameters.get("BlockDeviceMappings") or _template_data(call).get("BlockDeviceMappings") or ()
     disks = disks_of(call, image, requested)
     call.confirm()
-    _set(call.params, ImageId=image.id, BlockDeviceMappings=_PLACEHOLDER)
+    # There is always room for as many as are wanted; moto would start only as many as are needed.
+    _set(call.params, ImageId=image.id, BlockDeviceMappings=_PLACEHOLDER, MinCount=call.number("MaxCount") or 1)
     answer = call.shell.original()
     _set(call.params, **{"BlockDeviceMappings": None, **parameters})
     for instance in answer.result.result.instances:

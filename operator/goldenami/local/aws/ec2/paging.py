@@ -2,7 +2,8 @@
 
 import base64
 import binascii
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
+from itertools import islice
 from typing import TypeVar
 
 from goldenami.local.aws.ec2 import errors
@@ -14,21 +15,29 @@ LARGEST_PAGE = 1000
 
 
 def page(
-    call: Call, rows: Sequence[T], *, sequence: Callable[[T], int], minimum: int = 1, default: int | None = None
+    call: Call,
+    rows: Iterable[T],
+    *,
+    sequence: Callable[[T], int],
+    passes: Callable[[T], bool] = lambda _: True,
+    minimum: int = 1,
+    default: int | None = None,
 ) -> tuple[list[T], str | None]:
-    """The page the call asks for and the token of the next. Rows are in the order of `sequence`.
+    """The page the call asks for, of the rows that pass, and the token of the next. Rows come in the order of `sequence`.
 
-    Without MaxResults everything that is left (or `default` rows). Raises InvalidNextToken for a token that this listing did not give.
+    Without MaxResults everything that is left (or `default` rows). A row that is not on the page is not looked at, so that reading ten
+    thousand rows page by page stays cheap. Raises InvalidNextToken for a token that this listing did not give.
     """
     size = call.number("MaxResults")
     if size is not None and size < minimum:
         raise errors.invalid_value(f"Value ( {size} ) for parameter maxResults is invalid. Expecting a value of at least {minimum}.")
     after = _last_sequence(call)
-    rest = [row for row in rows if sequence(row) > after]
+    rest = (row for row in rows if sequence(row) > after and passes(row))
     size = default if size is None else min(size, LARGEST_PAGE)
-    if size is None or len(rest) <= size:
-        return rest, None
-    return rest[:size], _token(call, sequence(rest[size - 1]))
+    if size is None:
+        return list(rest), None
+    found = list(islice(rest, size + 1))
+    return found[:size], _token(call, sequence(found[size - 1])) if len(found) > size else None
 
 
 def _seal(call: Call) -> str:

@@ -110,16 +110,14 @@ def describe_snapshots(call: Call) -> render.Xml:
     fields = {**FIELDS, "progress": lambda snapshot: [render.progress(snapshot, call.now)]}
     passes = filters.compiled(call.params.get("Filters"), fields, lambda snapshot: snapshot.tags if snapshot.owner == call.account else {})
     call.confirm()
-    found = _by_id(call, by_id) if by_id else _listed(call)
     owners = {call.account if owner == "self" else owner for owner in call.texts("OwnerIds")}
-    wanted = [
-        snapshot
-        for snapshot in found
-        if (not owners or snapshot.owner in owners or snapshot.owner_alias in owners)
-        and _restorable_by(call, snapshot)
-        and passes(snapshot)
-    ]
-    rows, token = paging.page(call, wanted, sequence=lambda snapshot: snapshot.sequence, minimum=5)
+
+    def wanted(snapshot: Snapshot) -> bool:
+        owned = not owners or snapshot.owner in owners or snapshot.owner_alias in owners
+        return owned and _available(call, snapshot) and _restorable_by(call, snapshot) and passes(snapshot)
+
+    found = _by_id(call, by_id) if by_id else _held(call)
+    rows, token = paging.page(call, found, sequence=lambda snapshot: snapshot.sequence, passes=wanted, minimum=5)
     return render.listing("snapshotSet", [render.snapshot_row(snapshot, viewer=call.account, now=call.now) for snapshot in rows], token)
 
 
@@ -133,13 +131,17 @@ def _by_id(call: Call, snapshot_ids: list[str]) -> list[Snapshot]:
     if len(seen) < len(found):
         missing = sorted(set(snapshot_ids) - {snapshot.id for snapshot in seen})
         raise errors.snapshot_not_found(missing[0])
-    return [snapshot for snapshot in seen if restorable(snapshot, call.account)]
+    return sorted(seen, key=lambda snapshot: snapshot.sequence)
 
 
-def _listed(call: Call) -> list[Snapshot]:
+def _held(call: Call) -> Iterable[Snapshot]:
+    """What a listing looks through."""
     only_own = call.texts("OwnerIds") in (["self"], [call.account])
-    held = call.store.owned_snapshots[call.account, call.region] if only_own else call.store.snapshots[call.region]
-    return [snapshot for snapshot in held.values() if call.now >= snapshot.visible_at and restorable(snapshot, call.account)]
+    return (call.store.owned_snapshots[call.account, call.region] if only_own else call.store.snapshots[call.region]).values()
+
+
+def _available(call: Call, snapshot: Snapshot) -> bool:
+    return call.now >= snapshot.visible_at and restorable(snapshot, call.account)
 
 
 def _restorable_by(call: Call, snapshot: Snapshot) -> bool:

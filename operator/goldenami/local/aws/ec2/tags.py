@@ -100,8 +100,8 @@ FIELDS: Mapping[str, Callable[[_Row], Iterable[Any]]] = {
 def describe_tags(call: Call) -> render.Xml:
     passes = filters.compiled(call.params.get("Filters"), FIELDS, lambda row: {row.key: row.value})
     call.confirm()
-    rows = [(number, row) for number, row in enumerate(_rows(call), start=1) if passes(row)]
-    shown, token = paging.page(call, rows, sequence=lambda numbered: numbered[0], minimum=5)
+    rows = enumerate(_rows(call), start=1)
+    shown, token = paging.page(call, rows, sequence=lambda numbered: numbered[0], passes=lambda numbered: passes(numbered[1]), minimum=5)
     return render.listing("tagSet", [_item(row) for _, row in shown], token)
 
 
