@@ -267,12 +267,22 @@ def test_a_directory_of_something_else_is_left_alone(programs: Programs, tmp_pat
 linux_only = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
 
 PROLOGUE = """
-import os, sys, threading
+import os, sys, tempfile, threading
+from contextlib import contextmanager
+from pathlib import Path
 from goldenami.local.kubernetes import ControlPlane, serve
+from goldenami.local.kubernetes.processes import Processes
 
 def wait():
     print("up", flush=True)
     sys.stdin.readline()
+
+@contextmanager
+def sleeper():
+    folder = Path(tempfile.mkdtemp())
+    with Processes(remove_folder=folder) as programs:
+        programs.start("sleep", ["sleep", "1000"], cwd=folder, log=folder / "log")
+        yield programs
 """
 
 
@@ -325,14 +335,39 @@ def parent(tmp_path: Path, programs: Programs) -> Iterator[Callable[[str], Paren
         one.process.communicate()
 
 
+def end(one: Parent, number: signal.Signals | None) -> None:
+    """Lets it go on to its own end, or sends it a signal; Ctrl-C as a terminal does, to the whole group."""
+    if number is None:
+        one.go_on()
+    elif number is signal.SIGINT:
+        os.killpg(one.process.pid, number)
+    else:
+        one.process.send_signal(number)
+
+
+@linux_only
+@pytest.mark.parametrize(
+    "number",
+    [
+        pytest.param(signal.SIGTERM, id="the parent is asked to end"),
+        pytest.param(signal.SIGINT, id="Ctrl-C"),
+        pytest.param(signal.SIGKILL, id="the parent is killed"),
+    ],
+)
+def test_nothing_stays_behind(parent: Callable[[str], Parent], number: signal.Signals) -> None:
+    one = parent("with ControlPlane.start(): wait()")
+    assert one.line() == "up"
+    assert {"etcd", "kube-apiserver"} <= {Path(command.split()[0]).name for command in one.running().values()}
+    end(one, number)
+    until(one.left_nothing, "everything is gone")
+
+
 @linux_only
 @pytest.mark.parametrize(
     ("body", "number"),
     [
-        pytest.param("wait()", signal.SIGTERM, id="the parent is asked to end"),
-        pytest.param("wait()", signal.SIGINT, id="Ctrl-C"),
         pytest.param("wait()", signal.SIGKILL, id="the parent is killed"),
-        pytest.param("plane.pause_apiserver(); wait()", signal.SIGKILL, id="the parent is killed while the API server is paused"),
+        pytest.param("programs.pause('sleep'); wait()", signal.SIGKILL, id="the parent is killed while a program is paused"),
         pytest.param(
             "os.fork() and print('up', flush=True); sys.stdin.readline(); os._exit(0)",
             signal.SIGKILL,
@@ -343,16 +378,11 @@ def parent(tmp_path: Path, programs: Programs) -> Iterator[Callable[[str], Paren
         pytest.param("wait(); os._exit(4)", None, id="an end without any cleaning up"),
     ],
 )
-def test_nothing_stays_behind(parent: Callable[[str], Parent], body: str, number: signal.Signals | None) -> None:
-    one = parent(f"with ControlPlane.start() as plane: {body}")
+def test_programs_end_with_their_parent(parent: Callable[[str], Parent], body: str, number: signal.Signals | None) -> None:
+    one = parent(f"with sleeper() as programs: {body}")
     assert one.line() == "up"
-    assert {"etcd", "kube-apiserver"} <= {Path(command.split()[0]).name for command in one.running().values()}
-    if number is None:
-        one.go_on()
-    elif number is signal.SIGINT:
-        os.killpg(one.process.pid, number)
-    else:
-        one.process.send_signal(number)
+    assert "sleep" in {Path(command.split()[0]).name for command in one.running().values()}
+    end(one, number)
     until(one.left_nothing, "everything is gone")
 
 
@@ -366,7 +396,7 @@ def test_nothing_stays_behind_of_one_that_was_still_starting(parent: Callable[[s
 
 @linux_only
 def test_no_program_outlives_its_supervisor(parent: Callable[[str], Parent]) -> None:
-    one = parent("with ControlPlane.start(): wait()")
+    one = parent("with sleeper(): wait()")
     one.line()
     for pid, command in one.running().items():
         if "supervisor.py" in command:
