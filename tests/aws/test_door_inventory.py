@@ -161,6 +161,20 @@ class TestListing:
             door.cloud.pass_time(1.0)
         assert len(problems) == 1
 
+    def test_an_image_that_becomes_ours_is_seen_by_the_next_look(self, door: Door) -> None:
+        image_id = door.cloud.image(door.away.region)
+        assert look(door).images == ()
+        door.effects.perform(do.SetTags(door.away, (image_id,), TAGS))
+        view = door.inventory.region(door.away, not_older_than=0.0, owner=OWNER)
+        assert [image.image_id for image in view.images] == [image_id]
+
+    def test_a_listing_that_failed_is_not_believed_for_long(self, door: Door) -> None:
+        began = door.now
+        door.fault("refuse", operation="ec2.DescribeImages", code="InternalError", status=500)
+        assert look(door).problem is not None
+        door.cloud.pass_time(5.0)
+        assert door.inventory.region(door.away, not_older_than=began).problem is None
+
 
 class TestTelling:
     def changed(self, door: Door, act: Callable[[str], object]) -> list[tuple[Owner, str]]:

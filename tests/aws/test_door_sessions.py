@@ -13,6 +13,7 @@ from goldenami.aws.inventory import Inventory
 from goldenami.aws.pacing import Limit, Pacer
 from goldenami.aws.sessions import AccountSpec, Sessions, client_config
 from goldenami.local.aws import LocalAws, lab
+from goldenami.plan import actions as do
 from goldenami.plan.values import Account, Place
 from support.door import Door, open_door
 
@@ -158,6 +159,26 @@ class TestCredentialsThatEnd:
             assert problem is not None
             assert (problem.reason, problem.stalled) == ("CredentialsInvalid", True)
         assert door.counts(operation="ec2.DescribeImages")["ec2.DescribeImages"] <= 6
+
+
+class TestAuthFailure:
+    """One code for three things: bad credentials, a region that is not enabled, and resources that others look after."""
+
+    def test_a_resource_of_others_is_not_a_matter_of_credentials(self, door: Door) -> None:
+        image_id = door.cloud.image(door.away.region)
+        door.fault("refuse", operation="ec2.ModifyImageAttribute", code="AuthFailure", status=401)
+        with pytest.raises(FixTheAccess) as raised:
+            door.effects.perform(do.SetDescription(door.away, image_id, "x"))
+        assert raised.value.problem.reason == "AccessDenied"
+        assert image_id in raised.value.problem.message
+
+    def test_a_role_that_is_repaired_works_soon(self, door: Door, build: AccountSpec) -> None:
+        lab.current().settings.roles = {str(build.role_arn): "not yet told to us"}
+        with pytest.raises(FixTheAccess):
+            door.sessions.resolve(build)
+        lab.current().settings.roles = {str(build.role_arn): EXTERNAL_ID}
+        door.cloud.pass_time(5.0)
+        assert door.sessions.resolve(build).account_id == door.cloud.other
 
 
 class TestGate:

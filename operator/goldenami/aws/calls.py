@@ -10,7 +10,15 @@ from botocore.exceptions import ConnectionClosedError
 
 from goldenami.aws import metrics
 from goldenami.aws.dated import Dated
-from goldenami.aws.errors import AwsError, Throttled, Unreachable, failure_of_breaker, region_not_enabled, typed_errors
+from goldenami.aws.errors import (
+    AwsError,
+    Throttled,
+    Unreachable,
+    failure_of_breaker,
+    looked_after_by_others,
+    region_not_enabled,
+    typed_errors,
+)
 from goldenami.aws.pacing import Pacer
 from goldenami.aws.sessions import Sessions, is_about_credentials
 from goldenami.plan.values import Account, Place
@@ -123,6 +131,9 @@ class Calls:
             # A region that is not enabled answers exactly as bad credentials do.
             if error.code == "AuthFailure" and self._is_closed(place):
                 raise region_not_enabled(place, operation) from error
+            # So do resources that others look after, as the images of AWS Backup.
+            if error.code == "AuthFailure" and about and self.sessions.is_accepted(place.account):
+                raise looked_after_by_others(place, operation, about) from error
             if not self._renew(place.account.name):
                 raise
         return self._once(place, service, operation, ask, about)

@@ -10,17 +10,22 @@ from goldenami.aws.errors import AwsError
 T = TypeVar("T")
 
 
+FAILURE_SECONDS = 2.0
+"""A failed reading is shared by those who ask at the same time, not by those who come later: what was wrong may have been put right."""
+
+
 @dataclass(frozen=True)
 class _Reading(Generic[T]):
     value: T | None
     error: AwsError | None
     began_epoch_seconds: float
+    ended_epoch_seconds: float
 
 
 class Dated(Generic[T]):
     """A value, read again only when somebody wants it newer than it is. At most one reading is in flight.
 
-    The date is when a reading *began*: what changed during it may be missing in it. A failed reading is shared like a good one.
+    The date is when a reading *began*: what changed during it may be missing in it. A failed reading is shared for two seconds.
     """
 
     def __init__(self, read: Callable[[], T], clock: Callable[[], float]) -> None:
@@ -50,26 +55,26 @@ class Dated(Generic[T]):
         good = self._good
         return None if good is None else (good.value, good.began_epoch_seconds)  # type: ignore[return-value]  # None belongs to T then
 
-    def put(self, value: T, began_epoch_seconds: float) -> None:
-        """What is known without reading."""
+    def expire(self) -> None:
+        """Whoever asks next reads again, however old a value would do."""
         with self._idle:
-            self._last = self._good = _Reading(value, None, began_epoch_seconds)
-
-    def forget(self) -> None:
-        with self._idle:
-            self._last = self._good = None
+            self._last = None
 
     def _fresh(self, not_older_than: float) -> _Reading[T] | None:
-        return self._last if self._last is not None and self._last.began_epoch_seconds >= not_older_than else None
+        last = self._last
+        if last is None or last.began_epoch_seconds < not_older_than:
+            return None
+        return None if last.error and self._clock() - last.ended_epoch_seconds > FAILURE_SECONDS else last
 
     def _read_now(self) -> _Reading[T]:
         began = self._clock()
         done: _Reading[T] | None = None
         try:
-            done = _Reading(self._read(), None, began)
+            value = self._read()
+            done = _Reading(value, None, began, self._clock())
             return done
         except AwsError as error:
-            done = _Reading(None, error, began)
+            done = _Reading(None, error, began, self._clock())
             return done
         finally:
             with self._idle:

@@ -378,6 +378,11 @@ def throttled_by_ourselves(place: Place, operation: str, retry_after_seconds: fl
     return Throttled(problem(Reason.QUEUED, message), operation=operation, retry_after_seconds=retry_after_seconds)
 
 
+def looked_after_by_others(place: Place, operation: str, resource: str) -> AwsError:
+    rule = Rule(FixTheAccess, Reason.ACCESS_DENIED, "It belongs to another account, or to a service such as AWS Backup; manage it there.")
+    return failure(rule, operation=operation, place=place, resource=resource, code="AuthFailure")
+
+
 def failure_of_breaker(place: Place, operation: str, retry_after_seconds: float) -> AwsError:
     """Not even tried: the place did not answer a moment ago. The same words as when it was tried."""
     error = failure(_UNREACHABLE, operation=operation, place=place, words="no answer came")

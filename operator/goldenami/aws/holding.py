@@ -116,8 +116,11 @@ class Holding:
             self._whole = None
 
     def fold_tags(self, resource_ids: tuple[str, ...], change: Callable[[Mapping[str, str]], Mapping[str, str]]) -> None:
-        """On images and snapshots alike."""
+        """On images and snapshots alike. What was not ours before, and may be now, is read when somebody looks next."""
         with self._lock:
+            if any(name not in self._images.values and name not in self._snapshots.values for name in resource_ids):
+                self._images_read.expire()
+                self._snapshots_read.expire()
             for name in resource_ids:
                 self._images.changed(name, lambda image: replace(image, tags=change(image.tags)), self._clock())
                 self._snapshots.changed(name, lambda snapshot: replace(snapshot, tags=change(snapshot.tags)), self._clock())

@@ -59,13 +59,14 @@ class Ledger(Generic[V]):
         self.vanished: set[str] = set()
         """Ids that were listed once and are no more."""
         self._folds: dict[str, list[_Fold[V]]] = {}
-        self._ids: dict[Key, dict[str, None]] = {}
+        self._ids: dict[str, dict[str, dict[str, None]]] = {}
         self._was_listed = False
 
     def of(self, owner: str, version: str | None = None) -> Iterable[tuple[str, V]]:
         """Of one owner, or of one of its versions."""
-        keys = [(owner, version)] if version is not None else [key for key in self._ids if key[0] == owner]
-        return [(name, self.values[name]) for key in keys for name in self._ids.get(key, ())]
+        versions = self._ids.get(owner, {})
+        chosen = versions.values() if version is None else [versions.get(version, {})]
+        return [(name, self.values[name]) for names in chosen for name in names]
 
     def created(self, name: str, value: V, at: float) -> None:
         if name in self.values:
@@ -133,17 +134,19 @@ class Ledger(Generic[V]):
     def _put(self, name: str, value: V) -> None:
         self._drop(name)
         self.values[name] = value
-        self._ids.setdefault(key_of(value.tags), {})[name] = None
+        self._file(name, value)
 
     def _drop(self, name: str) -> None:
         old = self.values.pop(name, None)
         if old is not None:
-            ids = self._ids.get(key_of(old.tags), {})
-            ids.pop(name, None)
-            if not ids:
-                self._ids.pop(key_of(old.tags), None)
+            owner, version = key_of(old.tags)
+            self._ids[owner][version].pop(name, None)
 
     def _index(self) -> None:
         self._ids = {}
         for name, value in self.values.items():
-            self._ids.setdefault(key_of(value.tags), {})[name] = None
+            self._file(name, value)
+
+    def _file(self, name: str, value: V) -> None:
+        owner, version = key_of(value.tags)
+        self._ids.setdefault(owner, {}).setdefault(version, {})[name] = None

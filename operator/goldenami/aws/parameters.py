@@ -21,6 +21,8 @@ PAGE = 50
 OWNERS_A_CALL = 50
 NAMES_A_CALL = 10
 SETTLE_SECONDS = 5.0
+FORGET_SECONDS = 86_400.0
+"""An owner that nobody asked for in a day has been deleted."""
 
 
 @dataclass
@@ -29,6 +31,7 @@ class _Own:
 
     names: set[str] = field(default_factory=set)
     settled_at: float = -1.0
+    asked_at: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,7 @@ class Parameters:
         name = str(owner)
         with self._lock:
             known = self._owners.setdefault(name, _Own())
+            known.asked_at = self._clock()
         if known.settled_at < 0:
             self._settle(name, known)
         if known.settled_at < not_older_than:
@@ -141,7 +145,7 @@ class Parameters:
 
     def _read_all(self) -> None:
         began = self._clock()
-        owners = sorted(self._owners)
+        owners = self._asking(began)
         rows: list[Parameter] = []
         for start in range(0, len(owners), OWNERS_A_CALL):
             rows += self._list({"Key": f"tag:{OWNER}", "Option": "Equals", "Values": owners[start : start + OWNERS_A_CALL]})
@@ -157,6 +161,13 @@ class Parameters:
             for own in self._owners.values():
                 own.names &= listed
             self._refold(began)
+
+    def _asking(self, now: float) -> list[str]:
+        """Owners that somebody still asks for; deleted objects stop asking."""
+        with self._lock:
+            for owner in [owner for owner, own in self._owners.items() if now - own.asked_at > FORGET_SECONDS]:
+                del self._owners[owner]
+            return sorted(self._owners)
 
     def _see(self, parameter: Parameter, began: float) -> None:
         self._first_seen.setdefault(parameter.name, began)

@@ -19,7 +19,7 @@ from botocore.loaders import Loader, create_loader
 
 from goldenami import __version__
 from goldenami.aws.dated import Dated
-from goldenami.aws.errors import FixTheAccess, account_mismatch, typed_errors
+from goldenami.aws.errors import AwsError, FixTheAccess, account_mismatch, typed_errors
 from goldenami.plan.values import Account, Place
 
 # Every partition has a region that is always enabled; it answers what concerns the whole account.
@@ -106,6 +106,15 @@ class Sessions:
     def home(self, account: Account) -> Place:
         """Where to ask what concerns the whole account: a region that is enabled in any case."""
         return Place(account, self._home_region(account.partition))
+
+    def is_accepted(self, account: Account) -> bool:
+        """Whether AWS takes our credentials for this account right now."""
+        with self._making:
+            spec = self._specs[account.name]
+        try:
+            return self._ask_identity(spec) == account.account_id
+        except AwsError:
+            return False
 
     def renew(self, name: str) -> None:
         """Forgets credentials and identity, after AWS refused them: the next call loads them again."""

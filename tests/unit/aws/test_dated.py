@@ -86,8 +86,12 @@ def test_a_failure_is_shared_and_the_last_good_value_stays() -> None:
             dated.get(200.0)
     assert readings.count == 2
     assert dated.peek() == (1, 100.0)
+    readings.now = 202.1
+    with pytest.raises(Unreachable):
+        dated.get(0.0)
+    assert readings.count == 3
     readings.now, readings.error = 300.0, None
-    assert dated.get(300.0) == 3
+    assert dated.get(300.0) == 4
 
 
 def test_a_bug_in_a_reading_leaves_it_readable() -> None:
