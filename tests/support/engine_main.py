@@ -1,4 +1,4 @@
-"""An operator process whose reconcilers only look: `python -m support.engine_main FOLDER`, with the settings as JSON in FOLDER/settings.json.
+"""An operator process whose reconcilers only look: `python -m support.engine_main FOLDER`, with settings from FOLDER/settings.json.
 
 A look at an object called `slow` writes FOLDER/looking, and ends when FOLDER/release exists.
 """

@@ -39,6 +39,8 @@ class Endurance:
     """A run this long makes earlier failures forgotten."""
     poll_seconds: float = 1.0
     """How often the API server is asked whether it serves our kinds, while it does not."""
+    ending_seconds: float = 1.0
+    """How long what is left of a run is waited for, twice, before it is let go of."""
 
 
 class Intake:
@@ -75,7 +77,7 @@ class Intake:
         """Ask it to end; returns at once."""
         self._stopping.set()
         with self._lock:
-            if self._loop is not None and self._stop_kopf is not None and not self._loop.is_closed():
+            if self._loop is not None and self._stop_kopf is not None:
                 self._loop.call_soon_threadsafe(self._stop_kopf.set)
 
     def join(self, timeout_seconds: float) -> bool:
@@ -110,35 +112,55 @@ class Intake:
         self._stopping.wait(pause)
 
     def _run_once(self) -> str:
-        """Run kopf until it ends; why it did."""
+        """Run kopf on a loop of its own until one of its tasks ends; why it did."""
+        loop = asyncio.new_event_loop()
+        # Complaints of tasks that are let go of at the end.
+        loop.set_exception_handler(lambda _loop, context: LOG.debug("intake: %s", context.get("message")))
         try:
-            asyncio.run(self._operate())
+            loop.run_until_complete(self._operate())
         except KubeError as error:
             return error.message
         except Exception as error:  # noqa: BLE001 -- whatever ends kopf, the answer is the same: start it again
             return f"{type(error).__name__}: {error}"
+        finally:
+            self._let_go(loop)
         return "it stopped without an error"
 
-    async def _operate(self) -> None:
+    def _let_go(self, loop: asyncio.AbstractEventLoop) -> None:
+        """End what still runs, for a bounded time.
+
+        kopf's own ending (`kopf.operator`, `run_tasks`) waits 5 s, and then without limit, for watchers that may have swallowed their
+        cancellation (seen with 1.45.2 when another watch had failed): the process would live on and see nothing.
+        """
         with self._lock:
-            self._loop = asyncio.get_running_loop()
-            self._stop_kopf = asyncio.Event()
-        if self._stopping.is_set():
-            return
-        watch_labels = await asyncio.to_thread(self._may_watch_namespaces)
-        # Ours, and older than kopf's tasks: kopf cancels only what was created after it started.
+            self._loop = None
+        for _ in range(2):
+            tasks = asyncio.all_tasks(loop)
+            for task in tasks:
+                task.cancel()
+            if tasks:
+                loop.run_until_complete(asyncio.wait(tasks, timeout=self._endurance.ending_seconds))
+        loop.close()
+
+    async def _operate(self) -> None:
+        stop_kopf = asyncio.Event()
+        with self._lock:
+            self._loop, self._stop_kopf = asyncio.get_running_loop(), stop_kopf
+        watch_labels = self._may_watch_namespaces()
+        tasks = await kopf.spawn_tasks(
+            registry=make_registry(self._sink, KINDS, watch_namespaces=watch_labels),
+            settings=kopf_settings(),
+            stop_flag=stop_kopf,
+            standalone=True,
+            clusterwide=not self._namespaces,
+            namespaces=self._namespaces,
+        )
         heart = asyncio.create_task(self._keep_beating())
-        try:
-            await kopf.operator(
-                registry=make_registry(self._sink, KINDS, watch_namespaces=watch_labels),
-                settings=kopf_settings(),
-                stop_flag=self._stop_kopf,
-                standalone=True,
-                clusterwide=not self._namespaces,
-                namespaces=self._namespaces,
-            )
-        finally:
-            heart.cancel()
+        if self._stopping.is_set():
+            stop_kopf.set()
+        done, _pending = await asyncio.wait({*tasks, heart}, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
 
     def _may_watch_namespaces(self) -> bool:
         allowed = self._kubernetes.may_list("/api/v1/namespaces")
