@@ -10,7 +10,7 @@ import pytest
 from goldenami.local.aws import LocalAws
 from goldenami.local.kubernetes import ControlPlane, Programs
 from support.kubernetes import CRDS
-from support.operator import AWAY, FAR, HOME, World, eventually, operator
+from support.operator import AWAY, FAR, HOME, Body, World, eventually, operator
 
 IMAGES = 50
 REGIONS = (HOME, AWAY, FAR)
@@ -52,7 +52,7 @@ def test_fifty_images_in_three_regions_at_rest_write_nothing_and_read_only_the_s
         world.golden_image(f"web-{number}", source={"image": {"id": base}}, replicas=replicas, sharing=sharing, aliases=aliases)
         for number in range(IMAGES)
     ]
-    settings = {"account": world.account, "installation": world.installation, "interval": f"{INTERVAL_SECONDS}s"}
+    settings: Body = {"account": world.account, "installation": world.installation, "interval": f"{INTERVAL_SECONDS}s"}
     with operator(own_plane, fast_aws, tmp_path, **settings) as process:
         world.tail = process.tail
         world.apply(*manifests)
@@ -77,7 +77,7 @@ def test_a_rebuilt_cluster_finds_everything_and_writes_nothing_to_aws(
 ) -> None:
     world = World(own_plane, fast_aws, "images", new_account(), new_account(), installation="rebuilt")
     first, second = world.seed(name="base-1"), world.seed(name="base-2")
-    shared = {
+    shared: Body = {
         "sharing": {"accounts": [world.partner]},
         "aliases": [{"parameter": "/golden/{image}/{channel}"}],
         "tags": {"team": "platform"},

@@ -1,9 +1,11 @@
 """The main job: one manifest becomes AMIs in every region, shared, published, and kept so. Real operator, real API server, local AWS."""
 
-from support.operator import AWAY, FAR, HOME, World, eventually, snapshots_of, tags_of
+from typing import Any
+
+from support.operator import AWAY, FAR, HOME, Body, World, eventually, snapshots_of, tags_of
 
 
-def declared(world: World, **spec: object) -> dict[str, object]:
+def declared(world: World, **spec: Any) -> Body:
     source = spec.pop("source", None) or {"image": {"id": world.seed(name="base")}}
     return world.golden_image(source=source, **spec)
 

@@ -4,16 +4,15 @@ Holds what was read for the length of one look; what lives longer (listings, per
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from goldenami.aws.errors import AwsError, FixTheAccess, FixTheSpec, NotFound
 from goldenami.aws.inventory import Inventory
 from goldenami.plan import observed as plan
-from goldenami.plan.actions import Action, DisableImage, EnableImage, ShareImage, ShareSnapshot, UnshareImage, UnshareSnapshot
 from goldenami.plan.desired import ImageSource, InstanceSource, SnapshotSource, Version
 from goldenami.plan.observed import Need, NeedKind, Observed, Recorded, SourceFacts, key_arns
-from goldenami.plan.values import Grants, Image, Principals, RegionFacts, RegionView, Snapshot, Usage
+from goldenami.plan.values import Image, Principals, RegionFacts, RegionView, Snapshot, Usage
 from goldenami.plan.whole import Look
 
 MAX_READS = 6
@@ -44,7 +43,6 @@ class Gatherer:
     now: Callable[[], float] = time.time
     _source: SourceFacts | None = None
     _facts: dict[str, RegionFacts] = field(default_factory=dict)
-    _grants: dict[str, Grants] = field(default_factory=dict)
     _usage: dict[str, Usage] = field(default_factory=dict)
     _looked_up: dict[str, Image | None] = field(default_factory=dict)
     _fresh_snapshots: set[str] = field(default_factory=set)
@@ -66,7 +64,7 @@ class Gatherer:
             image.image_id: grants
             for view in views.values()
             for image in plan.ours(view, self.version)
-            if (grants := self._grants.get(image.image_id) or self.inventory.cached_grants(view.place, image.image_id)) is not None
+            if (grants := self.inventory.cached_grants(view.place, image.image_id)) is not None
         }
         return Observed(
             regions=views,
@@ -83,14 +81,9 @@ class Gatherer:
             fresh_snapshots=frozenset(self._fresh_snapshots),
         )
 
-    def forget_after(self, actions: Iterable[Action]) -> None:
-        """Evidence does not outlive the step it was gathered for, and permissions that were changed are read again."""
+    def forget_evidence(self) -> None:
+        """Evidence does not outlive the step it was gathered for."""
         self._usage.clear()
-        for action in actions:
-            if isinstance(action, ShareImage | UnshareImage | DisableImage | EnableImage):
-                self._grants.pop(action.image_id, None)
-            elif isinstance(action, ShareSnapshot | UnshareSnapshot):
-                self._grants = {image_id: grants for image_id, grants in self._grants.items() if action.snapshot_id not in grants.snapshots}
 
     def _view(self, region: str) -> RegionView:
         return self.inventory.region(
@@ -115,12 +108,13 @@ class Gatherer:
             case NeedKind.IMAGE:
                 self._looked_up[need.subject] = self.inventory.image(place, need.subject)
             case NeedKind.GRANTS:
-                self._grants[need.subject] = self._read_grants(need, observed)
+                self._read_grants(need, observed)
 
-    def _read_grants(self, need: Need, observed: Observed) -> Grants:
+    def _read_grants(self, need: Need, observed: Observed) -> None:
+        """The inventory keeps what is read, and folds our own writes into it."""
         view = observed.regions[need.region]
         image = next(image for image in view.images if image.image_id == need.subject)
-        return self.inventory.grants(view.place, image, key_arns=key_arns(view, image), not_older_than=self.now())
+        self.inventory.grants(view.place, image, key_arns=key_arns(view, image), not_older_than=self.now())
 
     def _read_facts(self, region: str) -> RegionFacts:
         key = next((replica.kms_key_id for replica in self.version.replicas if replica.region == region), None)

@@ -86,7 +86,7 @@ class ImageVersions:
                 break
             self._record_attempts(seen, gatherer, look)
             failures = self.world.perform(seen.obj, look.actions)
-            gatherer.forget_after(look.actions)
+            gatherer.forget_evidence()
             look, observed = gatherer.look(decide)
         return look, observed, failures
 

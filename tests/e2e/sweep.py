@@ -1,0 +1,322 @@
+"""One run of the main job that can be killed at one write, and the state it ends in, with every id replaced by what it names."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from botocore.exceptions import ClientError
+
+from goldenami.api.kinds import GOLDEN_IMAGE, IMAGE_VERSION
+from goldenami.local.aws import LocalAws
+from goldenami.local.kubernetes import ControlPlane
+from support.kubeproxy import Gate, proxy
+from support.launcher import Launcher
+from support.operator import AWAY, FAR, HOME, World, eventually, snapshots_of, tags_of
+
+State = dict[str, Any]
+When = Literal["before", "after"]
+REGIONS = (HOME, AWAY, FAR)
+PARTNERS = ("811111111111", "822222222222", "833333333333")
+PATIENCE_SECONDS = 90.0
+
+
+@dataclass(frozen=True, order=True)
+class Point:
+    """A write of the run and a side of it: `ec2.CopyImage eu-west-1 #1`, or `PATCH imageversions/web-1.0.0/status #2`."""
+
+    write: str
+    when: When
+
+    @property
+    def in_aws(self) -> bool:
+        return self.write.split(" ")[0].count(".") == 1
+
+    def __str__(self) -> str:
+        return f"{self.when} {self.write}"
+
+
+@dataclass
+class Stage:
+    """What every run shares."""
+
+    plane: ControlPlane
+    aws: LocalAws
+    launcher: Launcher
+    folder: Path
+
+
+@dataclass
+class Run:
+    """One run in its own namespace, account and installation."""
+
+    stage: Stage
+    world: World
+    folder: Path
+    gate: Gate
+    environment: dict[str, str]
+    killed: int = 0
+    pid: int = 0
+    _over: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "operator.log"
+
+    def start(self) -> None:
+        arguments = (
+            "--installation",
+            "sweep",
+            "--namespace",
+            self.world.namespace,
+            "--interval",
+            "5s",
+            "--metrics-port",
+            "-1",
+            "--workers",
+            "4",
+        )
+        self.pid = self.stage.launcher.start(arguments, self.environment, self.log)
+
+    def kill(self) -> None:
+        try:
+            os.kill(self.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return
+        # Gone when the pid is: the launcher lets the kernel reap.
+        deadline = time.monotonic() + 10
+        while Path(f"/proc/{self.pid}").exists() and time.monotonic() < deadline:
+            time.sleep(0.005)
+
+    def phases(self) -> dict[str, State]:
+        """Apply, edit, delete; the state after each."""
+        return {"applied": self._apply(None), "edited": self._edit(None), "deleted": self._delete(None)}
+
+    def phases_like(self, expected: dict[str, State]) -> None:
+        """The same, where each state is waited for; fails with the difference."""
+        self._apply(expected["applied"])
+        self._edit(expected["edited"])
+        self._delete(expected["deleted"])
+
+    def _apply(self, expected: State | None) -> State:
+        self.world.apply(
+            self.world.golden_image(
+                source={"image": {"id": self.source}},
+                replicas=[{"region": HOME}, {"region": AWAY, "kmsKeyId": "alias/golden"}, {"region": FAR}],
+                sharing={"accounts": list(PARTNERS[:2])},
+                aliases=[{"parameter": "/golden/{image}/{channel}"}],
+                tags={"team": "platform"},
+                deletionPolicy="Delete",
+            )
+        )
+        return self._reached("applied", expected)
+
+    def _edit(self, expected: State | None) -> State:
+        change = {
+            "replicas": [{"region": HOME}, {"region": AWAY, "kmsKeyId": "alias/golden"}],
+            "sharing": {"accounts": [PARTNERS[0], PARTNERS[2]]},
+            "tags": {"team": None, "squad": "images"},
+        }
+        self.world.patch("goldenimage", "web", {"spec": change})
+        return self._reached("edited", expected)
+
+    def _delete(self, expected: State | None) -> State:
+        self.world.delete("goldenimage", "web")
+        return self._reached("deleted", expected)
+
+    def _reached(self, phase: str, expected: State | None) -> State:
+        """The state at rest: as expected, or for the undisturbed run when it is ready, or gone, and no longer changes."""
+        states = [self.state()]
+
+        def there() -> State | None:
+            # AWS takes a dozen calls to describe: it is asked only when the objects say that the work is done.
+            if self._objects() != (expected or states[-1])["objects"]:
+                states.append({"aws": {}, "objects": self._objects()})
+                return None
+            states.append(self.state())
+            if expected is not None:
+                return states[-1] if states[-1] == expected else None
+            at_rest = (
+                states[-1]["objects"] == {} if phase == "deleted" else self.world.condition("goldenimage", "web").get("status") == "True"
+            )
+            return states[-1] if at_rest and states[-1] == states[-2] else None
+
+        return eventually(there, f"the state {phase}", seconds=PATIENCE_SECONDS, told=lambda: self._difference(expected, states[-1]))
+
+    def _difference(self, expected: State | None, found: State) -> str:
+        left, right = (json.dumps(each, indent=1, sort_keys=True).splitlines() for each in (expected, found))
+        lines = [f"- {line}" for line in left if line not in right] + [f"+ {line}" for line in right if line not in left]
+        return "\n".join([*lines, "--- operator ---", *self.log.read_text().splitlines()[-25:]])
+
+    # The state
+
+    source: str = ""
+    keys: dict[str, str] = field(default_factory=dict)
+
+    def state(self) -> State:
+        """Everything the run made, with ids replaced by names, and nothing that depends on when it was made."""
+        try:
+            return {"aws": {region: self._region(region) for region in REGIONS}, "objects": self._objects()}
+        except ClientError as error:
+            # Something that was listed went away before it was asked about: no state of rest.
+            return {"aws": {}, "objects": {"in motion": error.response["Error"]["Code"]}}
+
+    def _region(self, region: str) -> State:
+        ec2 = self.world.ec2(region)
+        own = ec2.describe_images(Owners=["self"], IncludeDisabled=True)["Images"]
+        images = [image for image in own if image["ImageId"] != self.source]
+        parts = {row["SnapshotId"]: row for row in ec2.describe_snapshots(OwnerIds=["self"])["Snapshots"]}
+        named = {image["ImageId"]: f"image of {image.get('Name')}" for image in images}
+        backed = {part for image in own for part in snapshots_of(image)}
+        return {
+            "images": [self._image(image, parts, region) for image in images],
+            "snapshots without an image": sorted(tags_of(row).get("Name", "") for name, row in parts.items() if name not in backed),
+            "parameters": self._parameters(region, named),
+            "grants": self._grants(region),
+        }
+
+    def _image(self, image: State, parts: dict[str, State], region: str) -> State:
+        return {
+            "name": image.get("Name"),
+            "state": image["State"],
+            "tags": tags_of(image) | {"goldenami.dev/owner": "ours", "goldenami.dev/source": "source"},
+            "shared with": sorted(self.world.shared_with(image["ImageId"], region)),
+            "snapshots": [
+                {
+                    "encrypted": parts[part]["Encrypted"],
+                    "tags": tags_of(parts[part]) | {"goldenami.dev/owner": "ours", "goldenami.dev/source": "source"},
+                    "shared with": sorted(self.world.snapshot_shared_with(part, region)),
+                }
+                for part in snapshots_of(image)
+            ],
+        }
+
+    def _parameters(self, region: str, named: dict[str, str]) -> State:
+        ssm = self.world.ssm(region)
+        names = [row["Name"] for row in ssm.describe_parameters()["Parameters"]]
+        values = ssm.get_parameters(Names=names)["Parameters"] if names else []
+        return {row["Name"]: named.get(row["Value"], row["Value"]) for row in values}
+
+    def _grants(self, region: str) -> list[str]:
+        if region not in self.keys:
+            return []
+        kms = self.world.aws.client("kms", region=region, account=self.world.account)
+        return sorted(row["GranteePrincipal"] for row in kms.list_grants(KeyId=self.keys[region])["Grants"])
+
+    def _objects(self) -> State:
+        listed = [row for kind in (GOLDEN_IMAGE, IMAGE_VERSION) for row in self.world.kubernetes.list(kind, self.world.namespace)]
+        return {f"{row['kind']} {row['metadata']['name']}": _told(row) for row in listed}
+
+
+def _told(row: State) -> State:
+    status = row.get("status", {})
+    return {
+        "spec": {name: value for name, value in row["spec"].items() if name != "source"},
+        "finalizers": row["metadata"].get("finalizers", []),
+        "observed": status.get("observedGeneration") == row["metadata"]["generation"],
+        "conditions": {each["type"]: [each["status"], each["reason"]] for each in status.get("conditions", [])},
+        "replicas": [
+            {name: each.get(name) for name in ("region", "state", "shared", "attempt", "encrypted")} for each in status.get("replicas", [])
+        ],
+        "aliases": [[each["parameter"], each["region"]] for each in status.get("aliases", [])],
+    }
+
+
+@contextmanager
+def run(stage: Stage, name: str, account: str) -> Iterator[Run]:
+    """A run that has started; its operator is killed at the end."""
+    stage.plane.run_kubectl("create", "namespace", name)
+    world = World(stage.plane, stage.aws, name, account, PARTNERS[0], installation="sweep")
+    folder = stage.folder / name
+    folder.mkdir()
+    with proxy(stage.plane.kubeconfig, name, folder) as (kubeconfig, gate):
+        environment = {
+            **os.environ,
+            **stage.aws.environment(account),
+            "KUBECONFIG": str(kubeconfig),
+            "POD_NAMESPACE": name,
+            "POD_NAME": name,
+        }
+        started = Run(stage, world, folder, gate, environment)
+        started.source = world.seed(name="base")
+        kms = stage.aws.client("kms", region=AWAY, account=account)
+        started.keys = {AWAY: kms.create_key()["KeyMetadata"]["Arn"]}
+        kms.create_alias(AliasName="alias/golden", TargetKeyId=started.keys[AWAY])
+        try:
+            started.start()
+            yield started
+        finally:
+            gate.let_go.set()
+            started.kill()
+            stage.plane.run_kubectl("delete", "namespace", name, "--wait=false")
+
+
+def writes_of(undisturbed: Run) -> list[Point]:
+    """Both sides of every write that an undisturbed run made, in AWS and in Kubernetes."""
+    counts: Counter[str] = Counter()
+    calls = undisturbed.stage.aws.lab.audit_calls(account=undisturbed.world.account, mutating=True)
+    named: list[str] = []
+    for call in calls:
+        if call.name in {"kms.CreateKey", "kms.CreateAlias", "sts.AssumeRole"}:
+            continue  # the test's own
+        name = f"{call.name} {call.region}"
+        counts[name] += 1
+        named.append(f"{name} #{counts[name]}")
+    return [Point(write, when) for write in (*named, *undisturbed.gate.seen) for when in ("before", "after")]
+
+
+def killed_at(stage: Stage, point: Point, name: str, account: str, expected: dict[str, State]) -> bool:
+    """Runs the job, kills the operator at the point, starts it again, and compares every state; whether the point was reached."""
+    fault = _order(stage, point, account)
+    with run(stage, name, account) as started:
+        if not point.in_aws:
+            started.gate.stop_at(point.write, point.when)
+        over = threading.Event()
+        watcher = threading.Thread(target=_kill_when_held, args=(started, point, over))
+        watcher.start()
+        try:
+            started.phases_like(expected)
+        finally:
+            over.set()
+            watcher.join()
+            if fault:
+                stage.aws.lab.remove_fault(fault)
+        return started.killed == 1
+
+
+def _order(stage: Stage, point: Point, account: str) -> int:
+    if not point.in_aws:
+        return 0
+    operation, region, occurrence = point.write.split(" ")
+    return stage.aws.lab.add_fault(
+        "hold", operation=operation, region=region, account=account, nth=int(occurrence[1:]), when=point.when, writes_only=True
+    )
+
+
+def _kill_when_held(started: Run, point: Point, over: threading.Event) -> None:
+    while not over.is_set():
+        if point.in_aws:
+            held = [each for each in started.stage.aws.lab.held(wait_seconds=0.5) if each.call.account == started.world.account]
+        else:
+            held = []
+            if not started.gate.struck.wait(0.2):
+                continue
+        if point.in_aws and not held:
+            time.sleep(0.02)  # somebody else's call is held
+            continue
+        started.kill()
+        for each in held:
+            started.stage.aws.lab.drop(each.id)
+        started.gate.let_go.set()
+        started.killed += 1
+        started.start()
+        return

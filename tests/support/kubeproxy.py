@@ -1,0 +1,178 @@
+"""A proxy before the API server that can stop one write, right before or right after it is carried out.
+
+The operator under test reaches it by plain HTTP; it speaks to the API server with the administrator's certificate. Watches are passed on as
+they come.
+"""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import re
+import ssl
+import tempfile
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+import yaml
+
+WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+NOT_COUNTED = ("/leases", "/events")
+"""The Lease is renewed by the clock, and Events are written by a thread of their own: neither is a step of the work."""
+
+HOLD_SECONDS = 60.0
+_PASSED_ON = ("accept", "content-type", "user-agent")
+
+
+class Gate:
+    """Which writes there were, and the one to stop."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+        self.struck = threading.Event()
+        self.let_go = threading.Event()
+        self._target: tuple[str, str] | None = None
+        self._counts: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    def stop_at(self, write: str, when: Literal["before", "after"]) -> None:
+        """`write` as in `seen`: `PATCH imageversions/web-1.0.0/status #2`."""
+        self._target = (write, when)
+
+    def passes(self, name: str) -> str:
+        """Names the write by its occurrence."""
+        with self._lock:
+            self._counts[name] += 1
+            write = f"{name} #{self._counts[name]}"
+            self.seen.append(write)
+            return write
+
+    def hold(self, write: str, when: str) -> bool:
+        """True when this was the write to stop; returns once the process that asked for it is gone."""
+        if self._target != (write, when) or self.struck.is_set():
+            return False
+        self.struck.set()
+        self.let_go.wait(HOLD_SECONDS)
+        return True
+
+
+@contextmanager
+def proxy(kubeconfig: Path, namespace: str, folder: Path) -> Iterator[tuple[Path, Gate]]:
+    """A kubeconfig that leads through a new proxy, and its gate."""
+    gate, upstream = Gate(), _Upstream(kubeconfig)
+    handler = type("Handler", (_Handler,), {"gate": gate, "upstream": upstream})
+    server = _Server(("127.0.0.1", 0), handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+    path = folder / "proxied.kubeconfig"
+    path.write_text(yaml.safe_dump(_kubeconfig(f"http://127.0.0.1:{server.server_address[1]}", namespace)))
+    try:
+        yield path, gate
+    finally:
+        gate.let_go.set()
+        server.shutdown()
+        server.server_close()
+
+
+def _kubeconfig(url: str, namespace: str) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "proxied",
+        "clusters": [{"name": "proxied", "cluster": {"server": url}}],
+        "users": [{"name": "proxied", "user": {}}],
+        "contexts": [{"name": "proxied", "context": {"cluster": "proxied", "user": "proxied", "namespace": namespace}}],
+    }
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Silent: connections of a killed process end as they may."""
+
+
+class _Upstream:
+    """Connections to the API server, as its administrator."""
+
+    def __init__(self, kubeconfig: Path) -> None:
+        config = yaml.safe_load(kubeconfig.read_text())
+        cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
+        parts = urlsplit(cluster["server"])
+        self._host, self._port = str(parts.hostname), int(parts.port or 443)
+        self._context = ssl.create_default_context(cadata=_material(cluster, "certificate-authority").decode())
+        with tempfile.NamedTemporaryFile() as pair:
+            pair.write(_material(user, "client-certificate") + b"\n" + _material(user, "client-key"))
+            pair.flush()
+            self._context.load_cert_chain(pair.name)
+
+    def connect(self) -> http.client.HTTPSConnection:
+        return http.client.HTTPSConnection(self._host, self._port, context=self._context, timeout=400)
+
+
+def _material(section: dict[str, str], name: str) -> bytes:
+    data = section.get(f"{name}-data")
+    return base64.b64decode(data) if data else Path(section[name]).read_bytes()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    gate: Gate
+    upstream: _Upstream
+
+    def _answer(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        counted = self.command in WRITES and not any(part in self.path for part in NOT_COUNTED)
+        write = self.gate.passes(_name(self.command, self.path)) if counted else ""
+        if counted and self.gate.hold(write, "before"):
+            self.close_connection = True
+            return
+        connection = self.upstream.connect()
+        try:
+            self._exchange(connection, body, write)
+        except (OSError, http.client.HTTPException):
+            self.close_connection = True
+        finally:
+            connection.close()
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _answer  # noqa: N815 - http.server looks for these names
+
+    def _exchange(self, connection: http.client.HTTPSConnection, body: bytes, write: str) -> None:
+        headers = {name: value for name, value in self.headers.items() if name.lower() in _PASSED_ON}
+        connection.request(self.command, self.path, body or None, headers)
+        answer = connection.getresponse()
+        if "watch=true" in self.path:
+            self._pass_on_as_it_comes(answer)
+            return
+        content = answer.read()
+        if write and self.gate.hold(write, "after"):
+            self.close_connection = True
+            return
+        self.send_response(answer.status)
+        self.send_header("Content-Type", answer.getheader("Content-Type", "application/json"))
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def _pass_on_as_it_comes(self, answer: http.client.HTTPResponse) -> None:
+        self.send_response(answer.status)
+        self.send_header("Content-Type", answer.getheader("Content-Type", "application/json"))
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        while part := answer.read1(65536):
+            self.wfile.write(f"{len(part):x}\r\n".encode() + part + b"\r\n")
+            self.wfile.flush()
+        self.wfile.write(b"0\r\n\r\n")
+
+    def log_message(self, *_: Any) -> None:
+        """Silent."""
+
+
+def _name(method: str, path: str) -> str:
+    """`PATCH imageversions/web-1.0.0/status`: without group, version and namespace."""
+    bare = urlsplit(path).path
+    return f"{method} " + re.sub(r"^/apis?/([^/]+/)?v[0-9a-z]+/(namespaces/[^/]+/)?", "", bare)
