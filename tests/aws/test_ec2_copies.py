@@ -1,11 +1,12 @@
 """CopyImage and CopySnapshot of the local EC2: tokens, entitlement, encryption, failure, quotas."""
 
+import json
 import re
 from typing import Any
 
 import pytest
 
-from goldenami.local.aws import ec2
+from goldenami.local.aws import ec2, organizations
 from support.aws import error_of
 from support.ec2 import AWAY, HOME, Act, Cloud, assert_refused, refusal, row, tags_of
 
@@ -352,6 +353,59 @@ def granted(cloud: Cloud) -> str:
 def test_whoever_is_entitled_owns_the_copy(cloud: Cloud, source: Any) -> None:
     image = done(cloud, cloud.copy(source(cloud)))
     assert (image["State"], image["OwnerId"]) == ("available", cloud.account)
+
+
+def grant_to(principal: str) -> Act:
+    def admit(cloud: Cloud) -> str:
+        key = cloud.key(account=cloud.other)
+        grantee = principal.format(account=cloud.account)
+        cloud.kms(account=cloud.other).create_grant(KeyId=key, GranteePrincipal=grantee, Operations=GRANT_OPERATIONS)
+        return key
+
+    return admit
+
+
+def policy_for(principal: str, condition: dict[str, Any] | None = None) -> Act:
+    def admit(cloud: Cloud) -> str:
+        statement = {"Effect": "Allow", "Action": "kms:*", "Resource": "*", "Principal": {"AWS": principal.format(account=cloud.account)}}
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [{**statement, **({"Condition": condition} if condition else {})}]})
+        return cloud.key(account=cloud.other, Policy=policy)
+
+    return admit
+
+
+def policy_for_organization(cloud: Cloud) -> str:
+    arns = organizations.enrol(cloud.account, management_account=cloud.other)
+    identity = next(arn for arn in arns if ":organization/" in arn).rsplit("/", 1)[-1]
+    return str(policy_for("*", {"StringEquals": {"aws:PrincipalOrgID": identity}})(cloud))
+
+
+@pytest.mark.parametrize(
+    ("admit", "copied"),
+    [
+        row("a grant to the account", "research 5 KMS", grant_to("arn:aws:iam::{account}:root"), True),
+        row("a grant to a role of the account", "research 5 KMS", grant_to("arn:aws:iam::{account}:role/copier"), True),
+        row("a grant to somebody else", "research 5 KMS", grant_to("arn:aws:iam::999999999999:root"), False),
+        row("a key policy that names the account", "research 5 KMS", policy_for("arn:aws:iam::{account}:root"), True),
+        row("a key policy for its organization", "research 5 KMS", policy_for_organization, True),
+        row(
+            "a key policy for another organization",
+            "research 5 KMS",
+            policy_for("*", {"StringEquals": {"aws:PrincipalOrgID": "o-other"}}),
+            False,
+        ),
+        row("a key policy of the owner's alone", "research 5 KMS", policy_for("arn:aws:iam::999999999999:root"), False),
+    ],
+)
+def test_an_encrypted_image_is_copied_and_launched_by_those_its_key_admits(cloud: Cloud, admit: Any, copied: bool) -> None:
+    image_id = shared(cloud, snapshot_users=[cloud.account], encrypted=True, kms_key=admit(cloud))
+    cloud.ec2().run_instances(ImageId=image_id, MinCount=1, MaxCount=1, InstanceType="t3.micro")
+    (reservation,) = cloud.ec2().describe_instances()["Reservations"]
+    assert (reservation["Instances"][0]["State"]["Name"] == "running") is copied
+    if copied:
+        assert done(cloud, cloud.copy(image_id))["State"] == "available"
+    else:
+        assert error_of(lambda: cloud.copy(image_id)) == ("InvalidRequest", 400)
 
 
 # CopySnapshot

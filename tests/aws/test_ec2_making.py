@@ -75,6 +75,16 @@ def test_an_encrypted_disk_keeps_its_key(cloud: Cloud) -> None:
     assert (snapshot["Encrypted"], snapshot["KmsKeyId"]) == (True, key)
 
 
+def test_an_image_fails_if_its_instance_is_gone_before_it_is_made(cloud: Cloud) -> None:
+    """Research 3 CreateImage: failed with Client.InstanceTerminated."""
+    instance = cloud.instance()
+    image_id = create(cloud, InstanceId=instance)
+    cloud.ec2().terminate_instances(InstanceIds=[instance])
+    cloud.pass_time()
+    image = cloud.shown(image_id)
+    assert (image["State"], image["StateReason"]["Code"]) == ("failed", "Client.InstanceTerminated")
+
+
 def register(cloud: Cloud, **arguments: Any) -> str:
     root = {"DeviceName": "/dev/xvda", "Ebs": {"SnapshotId": arguments.pop("snapshot", None) or cloud.snapshot(size=8)}}
     request = {"Name": "golden", "RootDeviceName": "/dev/xvda", "BlockDeviceMappings": [root], **arguments}

@@ -1,9 +1,12 @@
 """Region-wide settings of the local EC2: block public access, and encryption by default."""
 
+from http.client import HTTPConnection
+
 import pytest
 
+from goldenami.local.aws import access_key_of
 from support.aws import error_of
-from support.ec2 import AWAY, Cloud, row
+from support.ec2 import AWAY, HOME, Cloud, row
 
 
 def test_block_public_access_for_images(cloud: Cloud) -> None:
@@ -72,3 +75,33 @@ def test_a_dry_run_changes_nothing(cloud: Cloud, operation: str) -> None:
 )
 def test_what_it_does_not_know_is_an_invalid_action(cloud: Cloud, operation: str) -> None:
     assert error_of(getattr(cloud.ec2(), operation)) == ("InvalidAction", 400)
+
+
+def raw(cloud: Cloud, body: str) -> tuple[int, str]:
+    """A call as an SDK without a model would send it."""
+    scope = f"{access_key_of(cloud.account)}/20260101/{HOME}/ec2/aws4_request"
+    headers = {"Content-Type": "application/x-www-form-urlencoded", "Authorization": f"AWS4-HMAC-SHA256 Credential={scope}, Signature=0"}
+    connection = HTTPConnection(cloud.aws.endpoint_url.removeprefix("http://"))
+    connection.request("POST", "/", body, headers)
+    answer = connection.getresponse()
+    return answer.status, answer.read().decode()
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        row("an operation that EC2 does not have", "moto verdict 3", "Action=CallAction", "InvalidAction"),
+        row("a number that is none", "Query API", "Action=DescribeImages&MaxResults=ten", "InvalidParameterValue"),
+        row(
+            "a time that is none",
+            "Query API",
+            "Action=EnableImageDeprecation&ImageId=ami-00000000&DeprecateAt=soon",
+            "InvalidParameterValue",
+        ),
+        row("no image", "Query API", "Action=DisableImage", "MissingParameter"),
+        row("no name", "Query API", "Action=CopyImage&SourceRegion=us-east-1&SourceImageId=ami-00000000", "MissingParameter"),
+    ],
+)
+def test_a_call_that_cannot_be_read_is_refused_in_ec2s_form(cloud: Cloud, body: str, code: str) -> None:
+    status, text = raw(cloud, body + "&Version=2016-11-15")
+    assert (status, f"<Response><Errors><Error><Code>{code}</Code>" in text) == (400, True), text

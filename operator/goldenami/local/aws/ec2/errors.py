@@ -20,6 +20,10 @@ def dry_run() -> Refused:
     return Refused("DryRunOperation", "Request would have succeeded, but DryRun flag is set.", status=412)
 
 
+def invalid_action(action: str) -> Refused:
+    return Refused("InvalidAction", f"The action {action} is not valid for this web service.")
+
+
 def missing_parameter(name: str) -> Refused:
     return Refused("MissingParameter", f"The request must contain the parameter {name}")
 

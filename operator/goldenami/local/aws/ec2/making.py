@@ -7,7 +7,7 @@ from typing import Any
 
 from goldenami.local.aws.ec2 import errors, tagging
 from goldenami.local.aws.ec2.call import Call
-from goldenami.local.aws.ec2.records import Image, Mapping, Snapshot, SnapshotState, State
+from goldenami.local.aws.ec2.records import INSTANCE_TERMINATED, Image, Mapping, Snapshot, SnapshotState, State
 from goldenami.local.aws.ec2.shell import Disk, Instance
 from goldenami.local.aws.ec2.snapshots import key_of, new_snapshot
 from goldenami.local.aws.ec2.visibility import find_snapshot
@@ -54,11 +54,13 @@ def new_image(call: Call, name: str, **fields: Any) -> Image:
 
 
 def becomes_available(call: Call, image: Image) -> None:
-    """Lets a new image finish after the lab's `image_seconds`."""
+    """Lets a new image finish after the lab's `image_seconds`; it fails if the instance it is made of is gone by then."""
 
     def finish(now: float) -> None:  # noqa: ARG001
         if image.state is State.PENDING:
-            image.state = State.AVAILABLE
+            instance = None if image.source_instance is None else call.shell.instance(image.source_instance)
+            image.reason = INSTANCE_TERMINATED if instance is not None and instance.state == "terminated" else None
+            image.state = State.AVAILABLE if image.reason is None else State.FAILED
 
     call.store.at(call.now + call.lab.settings.image_seconds, finish)
 

@@ -44,6 +44,7 @@ class Reason:
 
 
 KEY_NOT_ACCESSIBLE = Reason("Client.InternalError", "Given key ID is not accessible")
+INSTANCE_TERMINATED = Reason("Client.InstanceTerminated", "Instance was terminated while the image was being created.")
 COPY_FAILED = Reason("Server.InternalError", "Copy image failed with an internal error.")
 
 

@@ -29,14 +29,17 @@ Answered = tuple[int, dict[str, Any], str | bytes]
 class ImageCoreResponse(EC2Response):
     """One EC2 request, of any account and region. All of EC2 takes turns: moto's models are no safer for threads than ours."""
 
-    unknown_operation = False
+    misread: errors.Refused | None = None
 
     def parse_parameters(self, request: Any) -> None:
-        """An operation that EC2 does not have is refused later, in EC2's own form."""
+        """What cannot be read is refused later, in EC2's own form: an operation that EC2 does not have, a number that is none."""
+        self.params = {}
         try:
             super().parse_parameters(request)
         except OperationNotFoundError:
-            self.params, self.unknown_operation = {}, True
+            self.misread = errors.invalid_action(str(self._get_action()))
+        except (ValueError, TypeError) as error:
+            self.misread = errors.invalid_value(f"A parameter cannot be read: {error}")
 
     def call_action(self) -> Answered:
         action = str(self._get_action() or "")
@@ -54,6 +57,8 @@ class ImageCoreResponse(EC2Response):
             return self._xml(500, render.error_document(errors.internal_error()))
 
     def _answer(self, action: str) -> Answered:
+        if self.misread is not None:
+            raise self.misread
         operation = OPERATIONS.get(action)
         if operation is None:
             return self._leave_to_moto(action)
@@ -80,8 +85,8 @@ class ImageCoreResponse(EC2Response):
 
     def _leave_to_moto(self, action: str) -> Answered:
         method = getattr(self, camelcase_to_underscores(action), None) if action else None
-        if method is None or self.unknown_operation or action in UNANSWERED:
-            raise errors.Refused("InvalidAction", f"The action {action} is not valid for this web service.")
+        if method is None or action in UNANSWERED:
+            raise errors.invalid_action(action)
         settled()
         try:
             return self._serialised(method())

@@ -96,8 +96,9 @@ def describe_launch_template_versions(call: Call) -> Original:
     one = call.text("LaunchTemplateId") or call.text("LaunchTemplateName")
     found = _of_one(call) if one else _of_all(call)
     call.confirm()
-    numbered = [(number, version) for number, version in enumerate(found, start=1) if passes(version)]
-    shown, token = paging.page(call, numbered, sequence=lambda each: each[0], default=PAGE_DEFAULT)
+    shown, token = paging.page(
+        call, enumerate(found, start=1), sequence=lambda each: each[0], passes=lambda each: passes(each[1]), default=PAGE_DEFAULT
+    )
     return answer_of({"LaunchTemplateVersions": [_row(call, version) for _, version in shown], "NextToken": token})
 
 
@@ -163,10 +164,10 @@ def describe_launch_templates(call: Call) -> Original:
     by_name, by_id = call.texts("LaunchTemplateNames"), call.texts("LaunchTemplateIds")
     found = [call.shell.template(None, name) for name in by_name] + [call.shell.template(template_id, None) for template_id in by_id]
     call.confirm()
-    numbered = [
-        (number, each) for number, each in enumerate(found if by_name or by_id else call.shell.templates(), start=1) if passes(each)
-    ]
-    shown, token = paging.page(call, numbered, sequence=lambda each: each[0], default=PAGE_DEFAULT)
+    looked_through = enumerate(found if by_name or by_id else call.shell.templates(), start=1)
+    shown, token = paging.page(
+        call, looked_through, sequence=lambda each: each[0], passes=lambda each: passes(each[1]), default=PAGE_DEFAULT
+    )
     return answer_of({"LaunchTemplates": [_template_row(call, template) for _, template in shown], "NextToken": token})
 
 
