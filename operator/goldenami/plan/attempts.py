@@ -1,7 +1,7 @@
-"""Attempts: which try of a copy comes next, and when. A further one needs a new client token, so its number has to survive everything.
+"""Attempts: which try of a copy comes next, and when. Each further one needs a new client token, so its number has to survive everything.
 
-It is kept in a tag of the image, and in the status from the moment before the call. Attempts come in series of five: the wait doubles within
-a series, after its last failure a person has to look, an image that was there and is gone starts a new one.
+It is kept in a tag of the image, and in the status from the moment before the call. Attempts come in series of five: the wait doubles
+within a series, after its last failure a person has to look, and an image that was there and is gone starts a new one.
 """
 
 from goldenami.api.reasons import Reason

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from goldenami.plan import identity
 from goldenami.plan.desired import Replica, Version
 from goldenami.plan.identity import HOME_ROLE
-from goldenami.plan.observed import Need, NeedKind, Observed, Recorded, key_arns, ours, released, unlisted
+from goldenami.plan.observed import Need, NeedKind, Observed, Recorded, key_arns, ours, released
+from goldenami.plan.snapshots import borrowed, unlisted
 from goldenami.plan.values import Image, RegionView
 
 BROKEN = frozenset({"failed", "error", "invalid"})
@@ -28,11 +29,13 @@ def same_key(arn: str, reference: str) -> bool | None:
     return arn == reference or arn.rsplit("/", 1)[-1] == reference
 
 
-def serves(view: RegionView, replica: Replica, image: Image) -> bool | None:
+def serves(version: Version, view: RegionView, replica: Replica, image: Image) -> bool | None:
     """Whether an image that we made is the home replica too: unless another key is declared for that. None: its key is not known yet."""
     if not replica.kms_key_id:
         return True
-    if not image.snapshot_ids or unlisted(view, image):
+    if borrowed(version) & set(image.snapshot_ids):
+        return False  # that snapshot's key is the user's choice of before
+    if not image.snapshot_ids or unlisted(version, view, image):
         return None
     keys = key_arns(view, image)
     return bool(keys) and all(same_key(arn, replica.kms_key_id) is True for arn in keys)
@@ -45,7 +48,7 @@ def alive(version: Version, replica: Replica, observed: Observed) -> tuple[Image
     """
     view, known = observed.regions[replica.region], observed.recorded.get(replica.region, Recorded()).image_id
     images = [image for image in ours(view, version) if image.state not in BROKEN and image.state != "lost"]
-    images = [image for image in images if not is_home(image) or serves(view, replica, image)]
+    images = [image for image in images if not is_home(image) or serves(version, view, replica, image)]
     return tuple(sorted(images, key=lambda image: (image.state != "available", is_home(image), image.image_id != known)))
 
 
@@ -97,13 +100,19 @@ class Origin:
 def stand_in(version: Version, observed: Observed) -> Origin | None:
     """A replica in the place of a source that is gone: an unencrypted one if possible, since a copy never loses its encryption."""
     found = [
-        Origin(image, region, bool(key_arns(view, image)) or unlisted(view, image))
+        Origin(image, region, bool(key_arns(view, image)) or unlisted(version, view, image))
         for region, view in observed.regions.items()
         if region in version.regions
         for image in ours(view, version)
         if image.state == "available"
     ]
     return min(found, key=lambda origin: (origin.encrypted, origin.region != version.home_region, origin.region), default=None)
+
+
+def becoming(version: Version, observed: Observed) -> Image | None:
+    """A replica that will be able to stand in, once it is copied or enabled."""
+    images = (image for region in sorted(version.regions) for image in ours(observed.regions[region], version))
+    return next((image for image in images if image.state not in BROKEN and image.state != "lost"), None)
 
 
 @dataclass(frozen=True)

@@ -142,11 +142,6 @@ def snapshots_of(view: RegionView, image: Image) -> tuple[Snapshot, ...]:
     return tuple(snapshot for snapshot in view.snapshots.values() if made_for(snapshot) == image.image_id)
 
 
-def unlisted(view: RegionView, image: Image) -> bool:
-    """Whether the image names a snapshot that the listing lacks: it is older than the image, or the snapshot has no tag of ours."""
-    return any(snapshot_id not in view.snapshots for snapshot_id in image.snapshot_ids)
-
-
 def key_arns(view: RegionView, image: Image) -> frozenset[str]:
     """The keys that encrypt the image; empty when it is not encrypted."""
     return frozenset(snapshot.kms_key_arn for snapshot in snapshots_of(view, image) if snapshot.kms_key_arn)

@@ -25,7 +25,8 @@ from goldenami.plan.candidates import (
     takeable,
 )
 from goldenami.plan.desired import Replica, Version
-from goldenami.plan.observed import Finding, Observed, Recorded, key_arns, ours, problem, progress, unlisted
+from goldenami.plan.observed import Finding, Observed, Recorded, key_arns, ours, problem, progress
+from goldenami.plan.snapshots import unlisted
 from goldenami.plan.values import Image
 
 
@@ -41,7 +42,7 @@ def _is_absent(version: Version, replica: Replica, observed: Observed) -> bool:
 def _waiting(version: Version, replica: Replica, observed: Observed) -> Image | None:
     """A released image that only has to be taken back. A home image may serve here or not; `source` takes it back in either case."""
     view = observed.regions[replica.region]
-    homes = (image for image in takeable(version, view, home=True) if serves(view, replica, image))
+    homes = (image for image in takeable(version, view, home=True) if serves(version, view, replica, image))
     return next(iter((*takeable(version, view, home=False), *homes)), None)
 
 
@@ -113,15 +114,15 @@ def enable(version: Version, observed: Observed, image: Image, region: str) -> F
 
 def _available(version: Version, replica: Replica, observed: Observed, keep: Image) -> Finding:
     actions, needs = tags.look(version, replica.region, keep, observed)
-    wrong = None if needs else _wrong_key(replica, observed, keep) or tags.crowded(version, replica.region, keep, observed)
+    wrong = None if needs else _wrong_key(version, replica, observed, keep) or tags.crowded(version, replica.region, keep, observed)
     if wrong is not None:
         return replace(wrong, image=keep, actions=actions, needs=needs)
     return Finding(replica.region, Reason.SUCCEEDED, f"{keep.image_id} in {replica.region} is available", keep, actions, needs)
 
 
-def _wrong_key(replica: Replica, observed: Observed, keep: Image) -> Finding | None:
+def _wrong_key(version: Version, replica: Replica, observed: Observed, keep: Image) -> Finding | None:
     view, region, key = observed.regions[replica.region], replica.region, replica.kms_key_id
-    if not key or not keep.snapshot_ids or unlisted(view, keep):
+    if not key or not keep.snapshot_ids or unlisted(version, view, keep):
         return None
     arns = key_arns(view, keep)
     wrong = sorted(arn for arn in arns if same_key(arn, key) is False)
@@ -158,7 +159,7 @@ def _absent(version: Version, replica: Replica, observed: Observed, source: Find
 def _undecided_home(version: Version, replica: Replica, observed: Observed) -> Finding | None:
     """A home image whose snapshots are not listed: only their key tells whether it is the replica too, so nothing is copied beside it."""
     view = observed.regions[replica.region]
-    image = next((i for i in home_images(view, version) if i.state == "available" and serves(view, replica, i) is None), None)
+    image = next((i for i in home_images(view, version) if i.state == "available" and serves(version, view, replica, i) is None), None)
     if image is None:
         return None
     actions, needs = tags.look(version, replica.region, image, observed)

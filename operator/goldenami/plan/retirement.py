@@ -7,11 +7,22 @@ from dataclasses import dataclass
 
 from goldenami.api.reasons import Reason
 from goldenami.plan import identity, snapshots
-from goldenami.plan.actions import Action, DeleteSnapshot, DeregisterImage, DisableImage, EnableImage, RemoveTags, RevokeKey, SetTags
+from goldenami.plan.actions import (
+    Action,
+    DeleteSnapshot,
+    DeregisterImage,
+    DisableImage,
+    EnableImage,
+    RemoveTags,
+    RevokeKey,
+    SetTags,
+    UnshareSnapshot,
+)
 from goldenami.plan.candidates import BROKEN, is_home, lost
 from goldenami.plan.desired import Version
-from goldenami.plan.observed import Finding, Need, NeedKind, Observed, Recorded, key_arns, made_for, ours, problem, unlisted
-from goldenami.plan.values import Image, RegionView, Snapshot, Usage
+from goldenami.plan.observed import Finding, Need, NeedKind, Observed, Recorded, key_arns, made_for, ours, problem
+from goldenami.plan.snapshots import unlisted
+from goldenami.plan.values import NOBODY, Grants, Image, RegionView, Snapshot, Usage
 
 IN_FLIGHT = frozenset({"pending", "transient"})
 UNUSABLE = BROKEN | IN_FLIGHT
@@ -83,9 +94,10 @@ def _kept(view: RegionView, image: Image, usage: Usage) -> Step:
 
 def _removal(version: Version, view: RegionView, image: Image, observed: Observed) -> Step:
     message = f"{image.image_id} in {view.place.region} is deregistered"
-    needs = _unseen(view, observed) if unlisted(view, image) else ()
+    needs = _unseen(view, observed) if unlisted(version, view, image) else ()
     grants, keys = observed.grants.get(image.image_id), _own_keys(version, view, image)
-    if keys and (grants is None or not keys <= grants.keys.keys()):
+    lent = snapshots.borrowed(version) & set(image.snapshot_ids)
+    if (keys or lent) and (grants is None or not keys <= grants.keys.keys()):
         needs = (*needs, Need(NeedKind.GRANTS, view.place.region, image.image_id))
     if needs:
         return Step(Reason.DELETING, message, needs=needs)
@@ -95,7 +107,14 @@ def _removal(version: Version, view: RegionView, image: Image, observed: Observe
         for grant in (grants.keys[arn] if grants else ())
         if identity.is_grant_of(grant.name, version.owner, version.version, view.place.region, grant.grantee)
     )
-    return Step(Reason.DELETING, message, (*revoked, *_deregister(version, view, image)))
+    taken_back = _off_lent(view, sorted(lent), grants, observed)
+    return Step(Reason.DELETING, message, (*taken_back, *revoked, *_deregister(version, view, image)))
+
+
+def _off_lent(view: RegionView, lent: list[str], grants: Grants | None, observed: Observed) -> tuple[Action, ...]:
+    """The user's own snapshot, from which the image was made, stays; what we permitted on it does not."""
+    given = ((name, grants.snapshots.get(name, NOBODY).accounts & observed.granted.accounts) for name in lent) if grants else ()
+    return tuple(UnshareSnapshot(view.place, name, tuple(sorted(accounts))) for name, accounts in given if accounts)
 
 
 def _own_keys(version: Version, view: RegionView, image: Image) -> frozenset[str]:
@@ -123,7 +142,7 @@ def release(version: Version, image: Image, observed: Observed) -> Step:
     if image.state in IN_FLIGHT:
         # Its snapshots are not all there yet, and would keep our owner tag for good.
         return Step(Reason.DELETING, f"{name} is {image.state}; it is released when that is over")
-    unseen = _unseen(view, observed) if unlisted(view, image) else ()
+    unseen = _unseen(view, observed) if unlisted(version, view, image) else ()
     if unseen:
         return Step(Reason.RELEASED, f"{name} is released", needs=unseen)
     resources = (image.image_id, *snapshots.own(version, view, image))

@@ -14,7 +14,8 @@ from goldenami.plan.actions import Action, UnshareImage
 from goldenami.plan.candidates import home_images, home_replica, is_ours, serves
 from goldenami.plan.desired import Version
 from goldenami.plan.grants import Target
-from goldenami.plan.observed import Finding, Need, NeedKind, Observed, Recorded, key_arns, unlisted
+from goldenami.plan.observed import Finding, Need, NeedKind, Observed, Recorded, key_arns
+from goldenami.plan.snapshots import unlisted
 from goldenami.plan.values import NOBODY, Grants, Image, Principals
 
 SHARE_QUOTA = 1000
@@ -82,7 +83,7 @@ def _spares(version: Version, observed: Observed, kept: Image | None) -> tuple[I
         image
         for image in home_images(view, version)
         if image.state == "available" and (kept is None or image.image_id != kept.image_id)
-        if replica is None or serves(view, replica, image) is not None
+        if replica is None or serves(version, view, replica, image) is not None
     )
 
 
@@ -126,11 +127,11 @@ def _image(version: Version, observed: Observed, region: str, target: Target, ri
     known = observed.grants.get(image.image_id)
     if known is None and not hidden and observed.recorded.get(region, Recorded()).shared_digest == right:
         return Shared(_right(target, region), right)
-    needs = _needs(observed, region, image, known)
+    needs = _needs(version, observed, region, image, known)
     if needs or known is None:
         told = f"reading who may launch {image.image_id} in {region}"
         return Shared(Finding(region, Reason.UPDATING, told, image, needs=needs))
-    if unlisted(observed.regions[region], image) and target.wanted:
+    if unlisted(version, observed.regions[region], image) and target.wanted:
         told = f"the snapshots of {image.image_id} in {region} are not listed yet"
         return Shared(Finding(region, Reason.SHARING_PENDING, told, image))
     return _compare(version, observed, region, target, _as_seen(version, image, known), right)
@@ -144,9 +145,9 @@ def _exposed(observed: Observed, region: str, image: Image) -> Shared:
     return Shared(Finding(region, Reason.UPDATING, told, image, (action,)), foreign=foreign)
 
 
-def _needs(observed: Observed, region: str, image: Image, known: Grants | None) -> tuple[Need, ...]:
+def _needs(version: Version, observed: Observed, region: str, image: Image, known: Grants | None) -> tuple[Need, ...]:
     view = observed.regions[region]
-    if unlisted(view, image) and region not in observed.fresh_snapshots:
+    if unlisted(version, view, image) and region not in observed.fresh_snapshots:
         return (Need(NeedKind.SNAPSHOTS, region),)  # which keys to ask about is not known before
     if known is None or not key_arns(view, image) <= known.keys.keys():
         return (Need(NeedKind.GRANTS, region, image.image_id),)

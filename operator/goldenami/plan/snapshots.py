@@ -20,6 +20,11 @@ def borrowed(version: Version) -> frozenset[str]:
     return frozenset({source.snapshot_id})
 
 
+def unlisted(version: Version, view: RegionView, image: Image) -> bool:
+    """Whether the image names a snapshot that the listing should have: it is older than the image, or the snapshot has lost its tags."""
+    return any(snapshot_id not in view.snapshots for snapshot_id in image.snapshot_ids if snapshot_id not in borrowed(version))
+
+
 def is_own(version: Version, snapshot: Snapshot) -> bool:
     """It carries the tags of this version, and the spec does not name it."""
     return (

@@ -10,7 +10,7 @@ from goldenami.api.reasons import Reason
 from goldenami.plan import adoption, attempts, identity, replicas, snapshots, tags
 from goldenami.plan.actions import Action, CreateImage, DeregisterImage, RegisterImage
 from goldenami.plan.attempts import MAX_ATTEMPTS
-from goldenami.plan.candidates import BROKEN, is_home, is_spare, lost, reused, stand_in, takeable
+from goldenami.plan.candidates import BROKEN, becoming, is_home, is_spare, lost, reused, stand_in, takeable
 from goldenami.plan.candidates import home_images as home_images
 from goldenami.plan.desired import ImageSource, InstanceSource, SnapshotSource, Version
 from goldenami.plan.identity import HOME_ROLE
@@ -56,6 +56,10 @@ def _home(version: Version, observed: Observed, *, copying: bool) -> Finding:
     if not copying or reused(version, observed) or stand_in(version, observed):
         # Never made twice: the replicas that exist are this version, and what the instance is now may be something else.
         return _resolved(version)
+    coming = becoming(version, observed)
+    if coming is not None:
+        told = f"{coming.image_id} is {coming.state}; what is missing is copied from it when it is available"
+        return Finding(version.home_region, Reason.SOURCE_PENDING, told)
     return _absent_home(version, observed)
 
 

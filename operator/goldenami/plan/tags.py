@@ -6,7 +6,8 @@ from goldenami.api.reasons import Reason
 from goldenami.plan import identity, snapshots
 from goldenami.plan.actions import Action, RemoveTags, SetDescription, SetTags
 from goldenami.plan.desired import Version
-from goldenami.plan.observed import Finding, Need, NeedKind, Observed, unlisted
+from goldenami.plan.observed import Finding, Need, NeedKind, Observed
+from goldenami.plan.snapshots import unlisted
 from goldenami.plan.values import Image, RegionView
 
 NAME = "Name"
@@ -57,7 +58,7 @@ def crowded(version: Version, region: str, image: Image, observed: Observed) -> 
 def look(version: Version, region: str, image: Image, observed: Observed) -> tuple[tuple[Action, ...], tuple[Need, ...]]:
     """What brings tags and description of an available image to what is declared; nothing where they are right."""
     view = observed.regions[region]
-    if unlisted(view, image) and region not in observed.fresh_snapshots:
+    if unlisted(version, view, image) and region not in observed.fresh_snapshots:
         return (), (Need(NeedKind.SNAPSHOTS, region),)
     if crowded(version, region, image, observed):
         return (), ()
