@@ -64,6 +64,20 @@ def test_a_repeated_launch_with_its_token_is_the_same_launch(cloud: Cloud) -> No
     assert error_of(lambda: run(cloud, image_id, ClientToken="once", InstanceType="m5.large"))[0] == "IdempotentParameterMismatch"
 
 
+def test_a_launch_from_a_template_can_be_repeated_as_well(cloud: Cloud) -> None:
+    """Research 1.3."""
+    template(cloud, "web-a", cloud.image())
+    wanted = {"LaunchTemplate": {"LaunchTemplateName": "web-a"}, "ClientToken": "once"}
+    assert run(cloud, None, **wanted)["InstanceId"] == run(cloud, None, **wanted)["InstanceId"]
+
+
+def test_as_many_start_as_are_wanted(cloud: Cloud) -> None:
+    """RunInstances MaxCount."""
+    image_id = cloud.image()
+    run(cloud, image_id, MinCount=1, MaxCount=3)
+    assert len(instances_of(cloud, image_id)) == 3
+
+
 def test_an_instance_dies_where_its_key_is_out_of_reach(cloud: Cloud) -> None:
     """Research 5 KMS; trap 45."""
     key = cloud.key()
@@ -157,6 +171,10 @@ def template(cloud: Cloud, name: str, *image_ids: str) -> str:
     for image_id in others:
         cloud.ec2().create_launch_template_version(LaunchTemplateName=name, SourceVersion="1", LaunchTemplateData={"ImageId": image_id})
     return str(made["LaunchTemplate"]["LaunchTemplateId"])
+
+
+def version_of(cloud: Cloud, **arguments: Any) -> Any:
+    return cloud.ec2().create_launch_template_version(LaunchTemplateData={"ImageId": "ami-2"}, **arguments)
 
 
 def versions(cloud: Cloud, **arguments: Any) -> list[tuple[str, int]]:
@@ -258,6 +276,19 @@ def test_pages_hold_every_version_and_every_template_once(cloud: Cloud) -> None:
             "DescribeLaunchTemplateVersions Filters",
             "InvalidParameterValue",
             lambda w: versions(w, Versions=["$Latest"], Filters=[{"Name": "x", "Values": ["y"]}]),
+        ),
+        refusal("a version of no template", "CreateLaunchTemplateVersion", "MissingParameter", lambda w: version_of(w)),
+        refusal(
+            "a version of no such source",
+            "research 1.1",
+            "InvalidLaunchTemplateId.VersionNotFound",
+            lambda w: version_of(w, LaunchTemplateId=template(w, "web-a", "ami-1"), SourceVersion="9"),
+        ),
+        refusal(
+            "a template by id and by name",
+            "CreateLaunchTemplateVersion",
+            "InvalidParameterCombination",
+            lambda w: version_of(w, LaunchTemplateId=template(w, "web-a", "ami-1"), LaunchTemplateName="web-a"),
         ),
         refusal(
             "a name in use",

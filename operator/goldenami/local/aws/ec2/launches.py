@@ -31,7 +31,7 @@ def run_instances(call: Call) -> Original:
     # There is always room for as many as are wanted; moto would start only as many as are needed.
     _set(call.params, ImageId=image.id, BlockDeviceMappings=_PLACEHOLDER, MinCount=call.number("MaxCount") or 1)
     answer = call.shell.original()
-    _set(call.params, **{"BlockDeviceMappings": None, **parameters})
+    _set(call.params, **{"BlockDeviceMappings": None, "ImageId": None, **parameters})
     for instance in answer.result.result.instances:
         settle_instance(call, instance, image, disks)
     _remember_launch(call, image)

@@ -16,22 +16,29 @@ def create_launch_template(call: Call) -> Original:
 
 def create_launch_template_version(call: Call) -> Original:
     """With SourceVersion the new version has that one's data, overridden by the call's; snapshots in its mappings are left behind."""
+    template = _template(call)
     source = call.text("SourceVersion")
-    if source is None:
-        return _once(call)
     known: Original | None = call.replay()
-    if known is not None:
-        return known
-    parameters = dict(call.params)
-    template = call.shell.template(call.text("LaunchTemplateId"), call.text("LaunchTemplateName"))
-    inherited = _without_snapshots(template.get_version(source).data)
-    merged = {**inherited, **(parameters.get("LaunchTemplateData") or {})}
+    if source is None or known is not None:
+        return known or _once(call)
+    own = call.params.get("LaunchTemplateData") or {}
+    inherited = _without_snapshots(_version(template.id, call.shell.versions(template), source).data)
     assert isinstance(call.params, dict)
-    call.params["LaunchTemplateData"] = merged
+    call.params["LaunchTemplateData"] = {**inherited, **own}
     answer = call.shell.original()
-    call.params["LaunchTemplateData"] = parameters.get("LaunchTemplateData")
+    call.params["LaunchTemplateData"] = own
     call.remember(answer)
     return answer
+
+
+def _template(call: Call) -> Any:
+    """The template that the call names, by id or by name, one of both."""
+    template_id, name = call.text("LaunchTemplateId"), call.text("LaunchTemplateName")
+    if template_id and name:
+        raise errors.invalid_combination("Either LaunchTemplateId or LaunchTemplateName can be given, not both")
+    if not (template_id or name):
+        raise errors.missing_parameter("LaunchTemplateId or LaunchTemplateName")
+    return call.shell.template(template_id, name)
 
 
 def _once(call: Call) -> Original:
@@ -117,7 +124,7 @@ def _of_all(call: Call) -> list[TemplateVersion]:
 
 
 def _of_one(call: Call) -> list[TemplateVersion]:
-    template = call.shell.template(call.text("LaunchTemplateId"), call.text("LaunchTemplateName"))
+    template = _template(call)
     versions = call.shell.versions(template)
     wanted = call.texts("Versions")
     if wanted:
