@@ -124,9 +124,8 @@ class LeaseElection:
         try:
             if self._take_or_renew():
                 return None
-            holder = self._sighting.holder if self._sighting is not None else "nobody"
-            if holder != self._identity:
-                return f"{holder or 'nobody'} holds it now"
+            if self._sighting is not None and self._sighting.holder not in ("", self._identity):
+                return f"{self._sighting.holder} holds it now"
         except KubeError as error:
             message = error.message
         return message if self._clock() - self._renewed_at >= self._timing.renew_deadline else None
@@ -141,13 +140,18 @@ class LeaseElection:
 
     def _take_or_renew(self) -> bool:
         started = self._clock()
-        if not self._try_write():
-            return False
-        self._renewed_at = started
-        return True
+        taken = self._try_write()
+        if taken is None:
+            taken = self._try_write()
+        if taken:
+            self._renewed_at = started
+        return bool(taken)
 
-    def _try_write(self) -> bool:
-        """True when the record now names us. False when another one's time is not over, or it was faster."""
+    def _try_write(self) -> bool | None:
+        """True when the record now names us. False when another one's time is not over. None when the record was not as remembered.
+
+        Then it has been read anew, and one more try tells: it may have been deleted or edited by hand, which is no reason to end.
+        """
         try:
             if self._sighting is None or self._sighting.holder != self._identity:
                 self._look()
@@ -157,9 +161,9 @@ class LeaseElection:
             if not self._free_or_ours(self._sighting):
                 return False
             self._write(self._record(self._identity, int(self._timing.duration), transition=self._sighting.holder != self._identity))
-        except KubeConflict:
+        except (KubeConflict, KubeNotFound):
             self._look()
-            return False
+            return None
         return True
 
     def _free_or_ours(self, sighting: Sighting) -> bool:
