@@ -67,7 +67,7 @@ def test_a_repeated_launch_with_its_token_is_the_same_launch(cloud: Cloud) -> No
 def test_a_launch_from_a_template_can_be_repeated_as_well(cloud: Cloud) -> None:
     """Research 1.3."""
     template(cloud, "web-a", cloud.image())
-    wanted = {"LaunchTemplate": {"LaunchTemplateName": "web-a"}, "ClientToken": "once"}
+    wanted: dict[str, Any] = {"LaunchTemplate": {"LaunchTemplateName": "web-a"}, "ClientToken": "once"}
     assert run(cloud, None, **wanted)["InstanceId"] == run(cloud, None, **wanted)["InstanceId"]
 
 
