@@ -1,4 +1,4 @@
-"""The command line: `goldenami operator|crds|demo|local`. Imports of a command's machinery happen when it runs, so that `--help` answers at once."""
+"""The command line: `goldenami operator|crds|demo|local`. What a command needs is imported when it runs: `--help` answers at once."""
 
 from goldenami.cli.app import main
 

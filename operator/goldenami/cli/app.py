@@ -51,7 +51,8 @@ def run_operator(
         str,
         typer.Option(
             envvar="GOLDENAMI_INSTALLATION",
-            help="Name of this installation: first part of the owner tag on everything in AWS. The same name in a new cluster finds its images again.",
+            help="Name of this installation: first part of the owner tag on everything in AWS. The same name in a new cluster finds its "
+            "images again.",
         ),
     ] = "default",
     namespace: Annotated[
@@ -72,8 +73,8 @@ def run_operator(
 ) -> None:
     """Run the operator until SIGTERM or Ctrl-C.
 
-    Kubernetes is found by KUBECONFIG, or in the cluster the process runs in. AWS is found by the AWS SDK's own settings: environment variables,
-    profiles, container and instance roles, AWS_ENDPOINT_URL.
+    Kubernetes is found by KUBECONFIG, or in the cluster the process runs in. AWS is found by the AWS SDK's own settings: environment
+    variables, profiles, container and instance roles, AWS_ENDPOINT_URL.
     """
     from goldenami.controllers.operator import run
     from goldenami.controllers.reconcilers import build

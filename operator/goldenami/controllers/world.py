@@ -16,7 +16,6 @@ from goldenami.plan.actions import Action
 from goldenami.plan.values import Place, Problem
 from goldenami.plan.whole import Failures
 
-
 TOLD: Mapping[type[Action], EventReason] = {
     actions.CreateImage: EventReason.CREATING_IMAGE,
     actions.RegisterImage: EventReason.CREATING_IMAGE,
@@ -47,7 +46,7 @@ class World:
     """Version and value of parameters whose value was read and found right."""
 
     def perform(self, obj: Body, wanted: Sequence[Action]) -> Failures:
-        """Performs actions, different places at once and each place in order; says which failed, and why. What was done becomes an event."""
+        """Performs actions, places at once and each place in order; says which failed, and why. What was done becomes an event."""
         failures: list[tuple[Action, Problem]] = []
         for result in self.effects.perform_all(wanted):
             if result.problem is not None:
