@@ -49,7 +49,9 @@ def following(version: Version, region: str, observed: Observed, lost: tuple[Ima
     if failed is not None:
         after = _after_failure(region, observed.now, failed)
         return after if isinstance(after, Finding) else max(after, spent + 1, recorded.attempt)
-    if recorded.image_id and recorded.state in SETTLED | BROKEN:
+    # A recorded image that is listed is a home image that another key is declared for since: it does not serve, and is not lost.
+    listed = any(image.image_id == recorded.image_id for image in observed.regions[region].images)
+    if recorded.image_id and recorded.state in SETTLED | BROKEN and not listed:
         after = _after_loss(version, region, observed, recorded)
         return after if isinstance(after, Finding) else max(after, spent + 1)
     return max(recorded.attempt, spent + 1)

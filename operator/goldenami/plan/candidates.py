@@ -42,14 +42,15 @@ def serves(version: Version, view: RegionView, replica: Replica, image: Image) -
 
 
 def alive(version: Version, replica: Replica, observed: Observed) -> tuple[Image, ...]:
-    """Images that are, or will be, this region's replica; the one to keep first: available, then the one known before, then the oldest.
+    """Images that are, or will be, this region's replica; the one to keep first.
 
-    The one known before is what aliases name, so a younger double never takes its place.
+    A copy comes before the home image, what is available before what is disabled, both before what is pending; then the one known before,
+    because that is what aliases name; then the oldest.
     """
     view, known = observed.regions[replica.region], observed.recorded.get(replica.region, Recorded()).image_id
     images = [image for image in ours(view, version) if image.state not in BROKEN and image.state != "lost"]
     images = [image for image in images if not is_home(image) or serves(version, view, replica, image)]
-    return tuple(sorted(images, key=lambda image: (image.state != "available", is_home(image), image.image_id != known)))
+    return tuple(sorted(images, key=lambda i: (i.state not in SETTLED, is_home(i), i.state != "available", i.image_id != known)))
 
 
 def home_replica(version: Version) -> Replica | None:

@@ -49,7 +49,7 @@ def _home(version: Version, observed: Observed, *, copying: bool) -> Finding:
         return problem(version.home_region, view.problem)
     made = [image for image in home_images(view, version) if image.state not in BROKEN and image.state != "lost"]
     if made and reused(version, observed) is None:
-        return _made(version, observed, min(made, key=lambda image: image.state != "available"))
+        return _made(version, observed, min(made, key=lambda image: image.state != "available"), copying=copying)
     back = takeable(version, view, home=True)
     if back and reused(version, observed) is None:
         return replace(adoption.take_back(version, view, back[0]), image=None)
@@ -63,12 +63,14 @@ def _home(version: Version, observed: Observed, *, copying: bool) -> Finding:
     return _absent_home(version, observed)
 
 
-def _made(version: Version, observed: Observed, image: Image) -> Finding:
+def _made(version: Version, observed: Observed, image: Image, *, copying: bool) -> Finding:
     home, spare = version.home_region, is_spare(version, observed, image)
     if image.state == "available":
         # As a replica, its tags are kept by the region's own finding.
         actions, needs = tags.look(version, home, image, observed) if spare else ((), ())
         return replace(_resolved(version, image), actions=actions, needs=needs)
+    if image.state == "disabled" and not copying:
+        return _resolved(version)
     if image.state == "disabled":
         found = replicas.enable(version, observed, image, home)
         return replace(found, image=None, actions=found.actions if spare else ())

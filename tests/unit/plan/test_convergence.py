@@ -315,7 +315,7 @@ def mine_at(images: dict, of: Version, region: str) -> list[str]:  # type: ignor
     return [image.image_id for image in images.get(region, {}).values() if identity.owner_of(image.tags) == of.owner]
 
 
-@given(found=st.lists(FOUND, max_size=3), others=st.lists(FOUND, max_size=3), data=st.data())
+@given(found=st.lists(SETTLED, max_size=3), others=st.lists(SETTLED, max_size=3), data=st.data())
 @settings(max_examples=150, deadline=None)
 def test_two_objects_in_one_account_never_touch_each_others_images(found: list[Found], others: list[Found], data: st.DataObject) -> None:
     one, two = data.draw(versions()), replace(data.draw(versions()), owner=STRANGER, name="other-1.0.0")
