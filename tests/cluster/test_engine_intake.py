@@ -187,6 +187,18 @@ def test_only_the_namespaces_asked_for_are_served(plane: ControlPlane, place: st
         elsewhere.delete(other)
 
 
+def test_rights_on_our_kinds_alone_suffice(plane: ControlPlane, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    everything = ["--verb=*", "--resource=*.goldenami.dev"]
+    plane.run_kubectl("create", "clusterrole", place, *everything)
+    plane.run_kubectl("create", "clusterrolebinding", place, f"--clusterrole={place}", "--user=operator")
+    with running_engine(plane.kubeconfig_for("operator", ["system:authenticated"]), monkeypatch) as engine:
+        stage = Stage(engine, place)
+        key = stage.present(golden_image())
+        assert stage.looks_after(lambda: stage.apply(golden_image(suspend=True)), key) == {key: 1}
+        assert not any(seen.key.kind == "Namespace" for seen in engine.sightings)
+        assert engine.restarts == 0
+
+
 def test_an_api_server_that_was_away_is_followed_again(plane: ControlPlane, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with running_engine(plane.kubeconfig, monkeypatch) as engine:
         stage = Stage(engine, place)

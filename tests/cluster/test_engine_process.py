@@ -277,6 +277,14 @@ def test_metrics_have_the_usual_names_and_what_is_said_of_an_object_ends_with_it
     assert process.get("/elsewhere")[0] == 404
 
 
+def test_the_sweep_runs_by_itself_and_finds_nothing_when_nothing_was_missed(site: Site) -> None:
+    process = site.process("one", sweep_seconds=0.3).become_active()
+    site.apply(golden_image())
+    eventually(lambda: site.looked_at("web"), "a look", told=process.log)
+    eventually(lambda: 'goldenami_sweeps_total{result="success"} 3.0' in process.get("/metrics")[1], "three sweeps", told=process.log)
+    assert "goldenami_sweep_corrections_total{" not in process.get("/metrics")[1]
+
+
 def test_it_is_not_ready_before_the_kinds_are_served_and_starts_by_itself_when_they_are(programs: Programs, tmp_path: Path) -> None:
     with ControlPlane.start(programs=programs, audit=False) as plane, pytest.MonkeyPatch.context() as patch:
         patch.setenv("KUBECONFIG", str(plane.kubeconfig))

@@ -11,6 +11,10 @@ Check = Callable[[], str | None]
 PROMETHEUS_TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
 
+class PortUnusable(Exception):  # noqa: N818 -- says what is the matter, as the others do
+    """Nobody can listen where the settings say; the message says what to do."""
+
+
 @dataclass(frozen=True)
 class Page:
     """An answer."""
@@ -29,7 +33,11 @@ class HealthServer:
             "/readyz": lambda: _judged(ready()),
             "/metrics": lambda: Page(200, PROMETHEUS_TEXT, metrics()),
         }
-        self._server = http.server.ThreadingHTTPServer((host, port), _handler(pages))
+        try:
+            self._server = http.server.ThreadingHTTPServer((host, port), _handler(pages))
+        except OSError as error:
+            advice = "stop what listens there, or choose another port by --metrics-port (0: a free one, -1: none)"
+            raise PortUnusable(f"/metrics and the probes cannot be served on port {port} ({error.strerror}): {advice}") from error
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.1}, name="health", daemon=True)
         self._thread.start()

@@ -15,13 +15,26 @@ from goldenami.kube.errors import KubeError
 
 LogFormat = Literal["json", "text"]
 
-FIELDS = ("kind", "namespace", "name", "generation", "reconcileID", "result", "duration", "nextLookSeconds", "reason")
+FIELDS = (
+    *("kind", "namespace", "name", "generation", "reconcileID"),
+    *("result", "duration", "nextLookSeconds", "reason"),
+    *("action", "account", "region"),
+)
 """The only extra fields a line may carry."""
 
 _LOOK: contextvars.ContextVar[dict[str, Any]] = contextvars.ContextVar("look")
 
-# kopf announces every handled event at INFO: with us that is every event of every object.
-QUIET = {"kopf.objects": logging.WARNING, "kopf.activities": logging.WARNING, "kopf": logging.WARNING, "urllib3": logging.WARNING}
+# kopf announces every handled event at INFO: with us that is every event of every object; and warns that it gets no signals in its thread.
+# botocore tells at INFO where each session's credentials come from. urllib3 warns of every repeated connection: what failed in the end is
+# said by whoever asked.
+QUIET = {
+    "kopf": logging.WARNING,
+    "kopf.objects": logging.WARNING,
+    "kopf.activities": logging.WARNING,
+    "kopf._core.reactor.running": logging.ERROR,
+    "botocore": logging.WARNING,
+    "urllib3": logging.ERROR,
+}
 
 
 def about(key: Key) -> dict[str, Any]:

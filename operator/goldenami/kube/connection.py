@@ -9,6 +9,7 @@ from pathlib import Path
 import kubernetes.client
 import kubernetes.config
 import urllib3
+import yaml
 
 from goldenami.kube.errors import KubeForbidden
 
@@ -25,9 +26,11 @@ def load_configuration(*, connections: int = 32) -> kubernetes.client.Configurat
     configuration = kubernetes.client.Configuration()
     try:
         _load(configuration)
-    except kubernetes.config.ConfigException as error:
+    except (kubernetes.config.ConfigException, yaml.YAMLError, OSError) as error:
         advice = "set KUBECONFIG to a kubeconfig file, or run inside a cluster with a service account"
-        raise KubeForbidden("NoCredentials", f"no way to reach a Kubernetes cluster is configured ({error}): {advice}") from error
+        named = f"KUBECONFIG={path}: " if (path := os.environ.get("KUBECONFIG")) else ""
+        why = " ".join(str(error).split())
+        raise KubeForbidden("NoCredentials", f"no way to reach a Kubernetes cluster is configured ({named}{why}): {advice}") from error
     configuration.retries = RETRIES
     configuration.connection_pool_maxsize = connections
     return configuration

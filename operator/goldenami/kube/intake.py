@@ -146,6 +146,7 @@ class Intake:
         stop_kopf = asyncio.Event()
         with self._lock:
             self._loop, self._stop_kopf = asyncio.get_running_loop(), stop_kopf
+        self._beat()
         watch_labels = self._may_watch_namespaces()
         tasks = await kopf.spawn_tasks(
             registry=make_registry(self._sink, KINDS, watch_namespaces=watch_labels),
