@@ -7,7 +7,7 @@ from goldenami.api.aws_account import AWSAccount
 from goldenami.api.conditions import ConcernResult, ConditionType, summarize
 from goldenami.api.kinds import AWS_ACCOUNT, Key
 from goldenami.api.reasons import Reason
-from goldenami.controllers import judge, report
+from goldenami.controllers import judge, logs, report
 from goldenami.controllers.accounts import spec_of
 from goldenami.controllers.caretaker import Outcome
 from goldenami.controllers.world import World
@@ -27,6 +27,7 @@ class AWSAccounts:
         if obj is None:
             return Outcome(gone=True)
         declared = AWSAccount.from_object(obj)
+        logs.observe_generation(declared.generation)
         found = self.world.accounts.resolve(spec_of(declared))
         if isinstance(found, Problem):
             result = judge.of_problem(ConditionType.ACCOUNTS_READY, found)

@@ -15,7 +15,7 @@ from goldenami.api.kinds import FINALIZER, GOLDEN_IMAGE, IMAGE_VERSION, SHARE_LI
 from goldenami.api.reasons import EventReason, Reason
 from goldenami.api.reasons import Outcome as Meaning
 from goldenami.api.share_list import ShareList
-from goldenami.controllers import family, judge, publish, report
+from goldenami.controllers import family, judge, logs, publish, report
 from goldenami.controllers.caretaker import Outcome
 from goldenami.controllers.publish import Published
 from goldenami.controllers.world import World
@@ -59,6 +59,7 @@ class GoldenImages:
         if seen.declared.spec.suspend:
             return self._suspended(seen)
         account = self.world.accounts.of(seen.declared.spec.account_ref, key.namespace)
+        logs.observe_generation(seen.declared.generation)
         if isinstance(account, Problem):
             return self._stopped(seen, ConditionType.ACCOUNTS_READY, account)
         sharing = self._sharing(seen)

@@ -13,7 +13,7 @@ from goldenami.api.duration import parse_duration
 from goldenami.api.image_version import ImageVersion
 from goldenami.api.kinds import FINALIZER, IMAGE_VERSION, Key
 from goldenami.api.reasons import EventReason, Reason
-from goldenami.controllers import judge, report, translate
+from goldenami.controllers import judge, logs, report, translate
 from goldenami.controllers.caretaker import Outcome
 from goldenami.controllers.gather import Freshness, Gatherer
 from goldenami.controllers.world import World
@@ -57,6 +57,7 @@ class ImageVersions:
         if seen.declared.spec.suspend:
             return self._suspended(seen)
         account = self.world.accounts.of(seen.declared.spec.account_ref, key.namespace)
+        logs.observe_generation(seen.declared.generation)
         if isinstance(account, Problem):
             return self._without_account(seen, account)
         if seen.mutable:
