@@ -1,5 +1,6 @@
 """Threads shared by all places, of which no place can take more than its part: a dead region holds up its own work only."""
 
+import contextvars
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
@@ -23,10 +24,12 @@ class Lanes:
 
     def submit(self, place: Place, work: Callable[[], T]) -> "Future[T]":
         future: Future[T] = Future()
+        # Threads begin with an empty context: without this no log line could tell which object's work it belongs to.
+        context = contextvars.copy_context()
 
         def run() -> None:
             try:
-                _fulfil(future, work)
+                _fulfil(future, lambda: context.run(work))
             finally:
                 self._next(place)
 

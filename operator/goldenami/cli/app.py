@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -38,11 +38,16 @@ def _root(
     """Golden AMIs as Kubernetes objects."""
 
 
-def _seconds(text: str) -> float:
+def _interval(text: str) -> float:
     try:
-        return parse_duration(text)
+        seconds = parse_duration(text)
     except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
+        raise typer.BadParameter(str(error), param_hint="--interval") from None
+    if seconds < 1:
+        raise typer.BadParameter(
+            f"{text} is too short: AWS is compared once a second at most, and every 10m unless it hurries", param_hint="--interval"
+        )
+    return seconds
 
 
 @app.command("operator")
@@ -69,30 +74,37 @@ def run_operator(
             envvar="GOLDENAMI_METRICS_PORT", min=-1, max=65535, help="/metrics, /healthz and /readyz; 0 picks a free port, -1 serves none."
         ),
     ] = 8080,
-    log_format: Annotated[str, typer.Option(envvar="GOLDENAMI_LOG_FORMAT", help="json or text.")] = "json",
+    log_format: Annotated[
+        Literal["json", "text"],
+        typer.Option(envvar="GOLDENAMI_LOG_FORMAT", help="json: a JSON object per line, for machines. text: for people."),
+    ] = "json",
 ) -> None:
     """Run the operator until SIGTERM or Ctrl-C.
 
     Kubernetes is found by KUBECONFIG, or in the cluster the process runs in. AWS is found by the AWS SDK's own settings: environment
     variables, profiles, container and instance roles, AWS_ENDPOINT_URL.
     """
+    from goldenami.controllers.health import PortUnusable
     from goldenami.controllers.operator import run
     from goldenami.controllers.reconcilers import build
     from goldenami.controllers.settings import Settings
+    from goldenami.kube.errors import KubeError
 
     if "/" in installation or not installation.strip():
         raise typer.BadParameter("a name without slashes is needed: it is one part of a tag", param_hint="--installation")
-    if log_format not in ("json", "text"):
-        raise typer.BadParameter("json or text", param_hint="--log-format")
     settings = Settings(
         installation=installation,
         namespaces=tuple(name for given in namespace or () for name in given.split(",") if name),
-        interval_seconds=_seconds(interval),
+        interval_seconds=_interval(interval),
         workers=workers,
         metrics_port=metrics_port,
-        log_format="text" if log_format == "text" else "json",
+        log_format=log_format,
     )
-    raise typer.Exit(run(settings, build))
+    try:
+        raise typer.Exit(run(settings, build))
+    except (KubeError, PortUnusable) as error:
+        typer.echo(f"goldenami: {error.message if isinstance(error, KubeError) else error}", err=True)
+        raise typer.Exit(1) from None
 
 
 @app.command()

@@ -1,5 +1,6 @@
 """Lanes: no place takes more than its part of the threads."""
 
+import contextvars
 import threading
 
 from goldenami.aws.lanes import Lanes
@@ -32,3 +33,15 @@ def test_what_was_accepted_before_the_end_is_done() -> None:
     threading.Timer(0.05, gate.set).start()
     lanes.close()
     assert (first.result(0), second.result(PATIENCE_SECONDS)) == (True, 2)
+
+
+def test_work_in_a_lane_keeps_the_context_of_whoever_asked_also_after_waiting_for_its_turn() -> None:
+    asked_by: contextvars.ContextVar[str] = contextvars.ContextVar("asked_by", default="nobody")
+    lanes, gate = Lanes(workers=1, per_place=1), threading.Event()
+    blocking = lanes.submit(DEAD, lambda: gate.wait(PATIENCE_SECONDS))
+    token = asked_by.set("web")
+    waiting = lanes.submit(DEAD, asked_by.get)
+    asked_by.reset(token)
+    gate.set()
+    assert (blocking.result(PATIENCE_SECONDS), waiting.result(PATIENCE_SECONDS)) == (True, "web")
+    lanes.close()
