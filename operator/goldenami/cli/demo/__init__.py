@@ -59,16 +59,18 @@ def _told(screen: Screen, examples: Path | None, copy_seconds: float) -> int:
     manifests = _existing(examples or ROOT / "examples")
     crds = _existing(ROOT / "crds")
     forget_own_aws_settings()
-    screen.say(("goldenami demo", "bold"), ": golden AMIs as Kubernetes objects, all of it on this machine")
+    screen.say(("goldenami demo", "bold"), ": a manifest becomes AMIs in every region, shared, published, and kept so")
     programs = find_programs()  # before anything is drawn: a download or a build has a progress bar of its own
     with screen.live():
         screen.waiting("starting Kubernetes, AWS and the operator")
         with started(programs, crds, copy_seconds=copy_seconds) as services:
             try:
                 _introduce(screen, services)
-                return _to_the_end(Story(services, screen, manifests, str(examples or "examples/")))
+                code = _to_the_end(Story(services, screen, manifests, str(examples or "examples/")))
             finally:
                 screen.waiting("ending everything")
+    screen.say(("✓ ", "bold green"), "everything has ended, and nothing is left behind")
+    return code
 
 
 def _existing(folder: Path) -> Path:
@@ -80,7 +82,7 @@ def _existing(folder: Path) -> Path:
 def _introduce(screen: Screen, services: Services) -> None:
     done = ("✓ ", "bold green")
     screen.say(done, ("Kubernetes  ", "bold"), f"{services.plane.url}, the real API server, with goldenami's CRDs")
-    screen.say(done, ("AWS         ", "bold"), f"{services.aws.endpoint_url}, a local stand-in: 2 accounts, a source AMI and an instance")
+    screen.say(done, ("AWS         ", "bold"), f"{services.aws.endpoint_url}, a local one: 2 accounts, each with an AMI and an instance")
     screen.say(done, ("operator    ", "bold"), "goldenami operator, as it would run in a cluster")
 
 

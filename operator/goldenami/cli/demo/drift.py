@@ -51,7 +51,7 @@ def _unshared(aws: LocalAws, replica: Replica) -> Breakage:
     change = {"Remove": [{"UserId": account}]}
     return Breakage(
         f"Somebody takes the share with account {account} away from {_the_image(replica)}.",
-        f"{_modify(replica)} --launch-permission 'Remove=[{{UserId={account}}}]'",
+        f"{_modify(replica)} \\\n    --launch-permission 'Remove=[{{UserId={account}}}]'",
         lambda: _ec2(aws, replica).modify_image_attribute(ImageId=replica.image_id, LaunchPermission=change),
         lambda _: f"{replica.image_id} is shared with {account} again" if {"UserId": account} in _grants(aws, replica) else None,
     )
@@ -61,7 +61,7 @@ def _made_public(aws: LocalAws, replica: Replica) -> Breakage:
     change = {"Add": [{"Group": "all"}]}
     return Breakage(
         f"Somebody makes {_the_image(replica)} public: anybody in the world can launch it.",
-        f"{_modify(replica)} --launch-permission 'Add=[{{Group=all}}]'",
+        f"{_modify(replica)} \\\n    --launch-permission 'Add=[{{Group=all}}]'",
         lambda: _ec2(aws, replica).modify_image_attribute(ImageId=replica.image_id, LaunchPermission=change),
         lambda _: f"{replica.image_id} is private again" if {"Group": "all"} not in _grants(aws, replica) else None,
     )
@@ -72,8 +72,7 @@ def _deregistered(aws: LocalAws, replica: Replica) -> Breakage:
         now = picture.replica(replica.key)
         if now is None or not picture.ready or now.image_id == replica.image_id or not (now.available and now.shared):
             return None
-        published = f" and {now.alias} names it" if now.published else ""
-        return f"{now.image_id} has taken its place, shared as declared{published}"
+        return f"{now.image_id} took its place, shared{' and published' if now.published else ''}"
 
     return Breakage(
         f"Somebody deregisters {_the_image(replica)}.",

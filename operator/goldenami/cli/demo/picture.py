@@ -14,7 +14,7 @@ from goldenami.api.golden_image import GoldenImage
 from goldenami.api.image_version import ImageVersion, ReplicaStatus
 from goldenami.controllers.publish import parameter_name
 
-BAR_CELLS = 10
+BAR_CELLS = 6
 NOTHING = "–"
 
 
@@ -176,9 +176,11 @@ def _replica_changes(before: Replica | None, after: Replica) -> Iterator[str]:
 
 
 def table(shown: Picture) -> Table:
-    drawn = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for title in ("image", "region", "AMI", "state", "shared with", "alias"):
+    drawn = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
+    for title in ("image", "region", "AMI", "state"):
         drawn.add_column(title, no_wrap=True)
+    for title in ("shared with", "alias"):  # where the terminal is narrow, these give way first
+        drawn.add_column(Text(title, no_wrap=True, overflow="ellipsis"))
     for family in _families(shown.replicas):
         labels = [Text(family[0].image, style="bold"), Text(family[0].version, style="dim")]
         for number in range(max(len(family), len(labels))):
@@ -209,14 +211,16 @@ def _state(replica: Replica) -> Text:
         return Text("✓ available", style="green")
     if replica.state == "pending" and replica.progress is not None:
         full = replica.progress * BAR_CELLS // 100
-        return Text.assemble(("━" * full, "cyan"), ("━" * (BAR_CELLS - full), "dim"), f" {replica.progress:3} %")
+        return Text.assemble(("━" * full, "cyan"), ("━" * (BAR_CELLS - full), "dim"), f" {replica.progress:2} %")
     return Text(replica.state, style="red" if replica.state in ("failed", "missing") else "yellow")
 
 
 def _mark(what: str, *, done: bool) -> Text:
     if not what:
         return Text(NOTHING, style="dim")
-    return Text(f"✓ {what}", style="green") if done else Text(f"… {what}", style="dim")
+    text = Text(f"✓ {what}", style="green") if done else Text(f"… {what}", style="dim")
+    text.no_wrap, text.overflow = True, "ellipsis"
+    return text
 
 
 def _whom(principals: tuple[str, ...]) -> str:

@@ -10,6 +10,7 @@ import os
 import shlex
 import shutil
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -117,10 +118,7 @@ def started(programs: Programs, crds: Path, *, copy_seconds: float) -> Iterator[
         # Meanwhile the operator imports its libraries, and then waits for our kinds to be served.
         plane.run_kubectl("apply", "--server-side", "-f", crds)
         plane.run_kubectl("wait", "--for=condition=Established", "--timeout=60s", "-f", crds)
-        os.environ["KUBECONFIG"] = str(plane.kubeconfig)
-        kubernetes = Kubernetes(load_configuration())
-        stack.callback(kubernetes.close)
-        yield Services(plane, aws.result(), kubernetes, processes, log)
+        yield Services(plane, aws.result(), _connected(stack, plane), processes, log)
 
 
 def _begin_aws(stack: ExitStack, copy_seconds: float) -> Future[LocalAws]:
@@ -147,12 +145,25 @@ def _seeded_aws(copy_seconds: float) -> LocalAws:
         return aws
 
 
+def _connected(stack: ExitStack, plane: ControlPlane) -> Kubernetes:
+    os.environ["KUBECONFIG"] = str(plane.kubeconfig)
+    # The client library puts the kubeconfig's keys into temporary files, which a killed process leaves: this folder goes even then.
+    tempfile.tempdir = str(plane.folder)
+    try:
+        kubernetes = Kubernetes(load_configuration())
+    finally:
+        tempfile.tempdir = None
+    stack.callback(kubernetes.close)
+    return kubernetes
+
+
 def _begin_operator(stack: ExitStack, plane: ControlPlane, aws: LocalAws) -> tuple[Processes, Path]:
     """Its processes, by the name OPERATOR, and its log."""
     log = plane.folder / "logs" / "operator.log"
     processes = stack.enter_context(Processes())
     arguments = ["--installation", INSTALLATION, "--interval", INTERVAL, "--metrics-port", "-1", "--log-format", "text"]
-    environment = {**os.environ, **aws.environment(HOME_ACCOUNT), "KUBECONFIG": str(plane.kubeconfig)}
+    own = {"KUBECONFIG": str(plane.kubeconfig), "TMPDIR": str(plane.folder)}
+    environment = {**os.environ, **aws.environment(HOME_ACCOUNT), **own}
     argv = [sys.executable, "-m", "goldenami", "operator", *arguments]
     processes.start(OPERATOR, argv, cwd=plane.folder, log=log, environment=environment)
     stack.callback(_end_operator, processes)

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from goldenami.cli.demo import drift
 from goldenami.cli.demo.errors import DemoError
-from goldenami.cli.demo.picture import Picture, Replica
+from goldenami.cli.demo.picture import Picture
 from goldenami.cli.demo.screen import Screen
 from goldenami.cli.demo.services import HOME_ACCOUNT, Services
 
 READY_SECONDS = 180.0
 REPAIR_SECONDS = 120.0
-HOPELESS_SECONDS = 5.0
+HOPELESS_SECONDS = 4.0
 """How long everything that is not ready must have been waiting for a person before that is believed."""
 LOOK_SECONDS = 0.3
 
@@ -103,20 +103,16 @@ def _count(number: int, noun: str) -> str:
 
 
 def _commands(environment: Path, log: Path, picture: Picture) -> list[tuple[str | tuple[str, str], ...]]:
-    example = next((each for each in picture.replicas if each.account_id == HOME_ACCOUNT and each.alias), None) or picture.replicas[0]
-    typed = [(f"source {environment}", "")]
-    typed += [("kubectl get gi,iv -A", ""), (f"kubectl describe gi {example.image} -n {example.namespace}", "")]
-    typed += [(f"kubectl edit gi {example.image} -n {example.namespace}", "add a region, or an account to share with")]
-    typed += _aws_commands(example)
-    typed += [(f"tail -f {log}", "the operator's log")]
+    example = next((each for each in picture.replicas if each.account_id == HOME_ACCOUNT and each.alias), None) or picture.replicas[-1]
+    aws = "break something again" if shutil.which("aws") else "with the AWS CLI, which is not installed here"
+    typed = (
+        (f"source {environment}", ""),
+        ("kubectl get gi,iv -A", ""),
+        (f"kubectl describe gi {example.image} -n {example.namespace}", ""),
+        (f"kubectl edit gi {example.image} -n {example.namespace}", "add a region, or an account to share with"),
+        (f"aws ec2 describe-images --owners self --region {example.region} --query 'Images[].[ImageId,Name]'", ""),
+        (f"aws ec2 deregister-image --region {example.region} --image-id {example.image_id}", aws),
+        (f"tail -f {log}", ""),
+    )
     lines: list[tuple[str | tuple[str, str], ...]] = [(), (("Your turn, in another terminal:", TITLE),)]
-    return [*lines, *((("  ", ""), (command, COMMAND), (f"   # {note}" if note else "", "dim")) for command, note in typed)]
-
-
-def _aws_commands(example: Replica) -> list[tuple[str, str]]:
-    note = "" if shutil.which("aws") else "once the AWS CLI is installed"
-    query = "--query 'Images[].[Name,ImageId,State]' --output text"
-    return [
-        (f"aws ec2 describe-images --owners self --region {example.region} {query}", note),
-        (f"aws ec2 deregister-image --region {example.region} --image-id {example.image_id}", "break it again"),
-    ]
+    return [*lines, *((("  ", ""), (command, COMMAND), (f"  # {note}" if note else "", "dim")) for command, note in typed)]
