@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import uuid
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,7 +15,8 @@ import pytest
 
 from cluster.manifests import aws_account, golden_image, image_version, share_list
 from goldenami.api.kinds import AWS_ACCOUNT, GOLDEN_IMAGE, GROUP, IMAGE_VERSION, KINDS, RECONCILE_REQUESTED, VERSION, Key
-from goldenami.kube.client import MERGE_PATCH, Body
+from goldenami.kube.client import MERGE_PATCH, Body, Kubernetes, path_of
+from goldenami.kube.connection import load_configuration
 from goldenami.kube.intake import login, make_registry
 from goldenami.kube.seen import How
 from goldenami.kube.status import write_status
@@ -37,15 +39,23 @@ def plane(programs: Programs) -> Iterator[ControlPlane]:
         yield plane
 
 
+@pytest.fixture(scope="module")
+def admin(plane: ControlPlane) -> Kubernetes:
+    """Past the engine and past the proxy."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KUBECONFIG", str(plane.kubeconfig))
+        return Kubernetes(load_configuration())
+
+
 @pytest.fixture
-def place(plane: ControlPlane, request: pytest.FixtureRequest) -> Iterator[str]:
-    """A namespace of the test's own."""
-    name = f"engine-{abs(hash(request.node.nodeid)) % 10**8}"
-    plane.run_kubectl("create", "namespace", name)
+def place(admin: Kubernetes) -> Iterator[str]:
+    """A namespace of the test's own; afterwards nothing is left in it, so that the next test's engine has nothing to look at."""
+    name = f"engine-{uuid.uuid4().hex[:8]}"
+    admin.call("POST", "/api/v1/namespaces", body={"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     yield name
-    plane.run_kubectl("delete", "goldenimages,imageversions,sharelists", "--all", "-n", name, "--wait=false")
-    plane.run_kubectl("delete", "awsaccounts", "--all", "--wait=false")
-    plane.run_kubectl("delete", "namespace", name, "--wait=false")
+    for kind in KINDS:
+        admin.call("DELETE", path_of(kind, name))
+    admin.call("DELETE", f"/api/v1/namespaces/{name}")
 
 
 @pytest.fixture
@@ -158,10 +168,12 @@ def test_an_account_wakes_the_images_and_versions_that_name_it(stage: Stage) -> 
     assert stage.looks_after(lambda: stage.apply(aws_account()), image, version, seconds=HEALED_SECONDS) == {image: 1, version: 1}
 
 
-def test_a_label_of_a_namespace_wakes_those_in_it_that_name_an_account(stage: Stage, plane: ControlPlane) -> None:
+def test_a_label_of_a_namespace_wakes_those_in_it_that_name_an_account(stage: Stage, admin: Kubernetes) -> None:
     image = stage.present(golden_image(name="user", accountRef={"name": "build"}))
     stage.present(golden_image(name="stranger"))
-    assert stage.looks_after(lambda: plane.run_kubectl("label", "namespace", stage.namespace, "team=web"), image) == {image: 1}
+    label = {"metadata": {"labels": {"team": "web"}}}
+    path = f"/api/v1/namespaces/{stage.namespace}"
+    assert stage.looks_after(lambda: admin.call("PATCH", path, body=label, content_type=MERGE_PATCH), image) == {image: 1}
 
 
 def test_whatever_happens_to_a_version_wakes_its_image_and_not_the_version_itself(stage: Stage) -> None:

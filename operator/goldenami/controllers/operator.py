@@ -74,8 +74,8 @@ BuildReconcilers = Callable[[Engine], Mapping[str, Reconciler]]
 def run(settings: Settings, build: BuildReconcilers) -> int:
     """Be the operator until a signal ends it; the exit code. Call it in the main thread, as signals arrive there.
 
-    Raises KubeForbidden when no cluster is configured, PortUnusable when the probes' port is taken. A lost Lease and a second signal end
-    the process from within.
+    Raises KubeForbidden when no cluster is configured, PortUnusable when the probes' port is taken. A lost Lease and a second signal
+    end the process from within.
     """
     logs.configure(settings.log_format)
     return asyncio.run(Operator(settings, build).serve())
