@@ -37,7 +37,7 @@ crds: $(STAMP) ## regenerate crds/ from goldenami.api
 	$(BIN)/goldenami crds --output crds
 
 bench: $(STAMP) ## measurements of docs/performance.md
-	$(BIN)/python bench/convergence.py
+	$(BIN)/python -m bench $(PARTS)
 
 sweep: $(STAMP) ## the crash sweep at every point
 	$(BIN)/python -m pytest tests/e2e/test_crash_sweep.py --sweep=all

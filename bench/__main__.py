@@ -1,0 +1,39 @@
+"""`make bench`: measures, prints each number beside its target, and never fails because of one: a slow machine is no bug.
+
+`python -m bench first rest aws` runs only these parts.
+"""
+
+import argparse
+import shlex
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from bench import convergence
+from bench.stage import Stage, machine, stage
+
+PARTS: Mapping[str, tuple[str, Callable[[Stage], None]]] = {
+    "first-3": ("first convergence in 3 regions, beside a hand-written script", lambda on: convergence.first_convergence(on, 3)),
+    "first-10": ("the same in 10 regions", lambda on: convergence.first_convergence(on, 10)),
+    "rest": ("50 images in 3 regions at rest", convergence.at_rest),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parts = "\n".join(f"  {name}: {what}" for name, (what, _) in PARTS.items())
+    parser.epilog = f"parts, all by default:\n{parts}"
+    parser.add_argument("parts", nargs="*", choices=[[], *PARTS], metavar="part", help="what to measure")
+    chosen = parser.parse_args().parts or list(PARTS)
+    print(f"$ python -m bench {shlex.join(chosen)}\n{machine()}")
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="goldenami-bench-") as folder, stage(Path(folder)) as on:
+        for name in chosen:
+            PARTS[name][1](on)
+    print(f"\nmeasured in {time.monotonic() - began:.0f} s")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
