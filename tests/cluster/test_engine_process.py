@@ -220,6 +220,13 @@ def test_when_the_grace_period_is_over_it_ends_without_handing_the_lease_over(si
     assert seconds < HANDOVER_SECONDS
 
 
+def test_a_process_that_cannot_begin_its_work_hands_the_lease_over(site: Site) -> None:
+    process = site.process("one", installation="broken")
+    assert process.process.wait(20) == 1
+    assert process.said("no reconciler today")
+    assert site.lease()["holderIdentity"] == ""
+
+
 def test_a_second_signal_ends_it_at_once(site: Site) -> None:
     process = site.process("one").become_active()
     site.apply(golden_image(name="slow"))

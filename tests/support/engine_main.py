@@ -1,6 +1,7 @@
 """An operator process whose reconcilers only look: `python -m support.engine_main FOLDER`, with settings from FOLDER/settings.json.
 
-A look at an object called `slow` writes FOLDER/looking, and ends when FOLDER/release exists.
+A look at an object called `slow` writes FOLDER/looking, and ends when FOLDER/release exists. With the installation `broken` no reconciler
+can be built.
 """
 
 import json
@@ -18,6 +19,9 @@ from goldenami.kube.status import write_status
 
 
 def build(engine: Engine, folder: Path) -> Mapping[str, Reconciler]:
+    if engine.settings.installation == "broken":
+        raise RuntimeError("no reconciler today")
+
     def look(key: Key) -> Outcome:
         obj = engine.kubernetes.get(GOLDEN_IMAGE, key.namespace, key.name)
         if obj is None:

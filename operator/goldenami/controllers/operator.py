@@ -109,11 +109,15 @@ class Operator:
         try:
             if await self._until_ours():
                 await self._work()
+            return await self._leave()
+        except Exception:
+            # Only building the reconcilers can fail here: nothing runs yet, so whoever stands by may have its turn at once.
+            await self._hand_over_lease()
+            raise
         finally:
             heart.cancel()
             if health is not None:
                 health.close()
-        return await self._leave()
 
     # Signals -----------------------------------------------------------------------------------------------------------------------------
 
@@ -287,10 +291,13 @@ class Operator:
             # What runs cannot be stopped and may still write, so the Lease is not handed over early, and no thread is waited for.
             _end_process(Exit.GRACE_EXCEEDED)
         await asyncio.to_thread(self._events.close)
-        if self._lease is not None:
-            await asyncio.to_thread(self._lease.release)
+        await self._hand_over_lease()
         LOG.info("done")
         return int(self._exit)
+
+    async def _hand_over_lease(self) -> None:
+        if self._lease is not None:
+            await asyncio.to_thread(self._lease.release)
 
 
 def _end_process(code: int) -> None:

@@ -1,0 +1,1 @@
+"""The only door to Kubernetes: reads and writes, the watch, events, the Lease."""
