@@ -84,6 +84,10 @@ class ObjectMeta(Model):
         """The value of the annotation that asks for a look at once; empty when nobody asked."""
         return self.annotations.get(RECONCILE_REQUESTED, "")
 
+    def asks_for_look(self, handled: str | None) -> bool:
+        """Whether somebody asked for a look that `handled`, the status's lastHandledReconcile, does not know of yet."""
+        return self.reconcile_requested not in ("", handled)
+
 
 class Resource(Model):
     """An object as the API server gives it. The kinds add `spec` and, where somebody writes one, `status`."""

@@ -26,25 +26,38 @@ class Facts:
         self._lock = threading.Lock()
         self._kept: dict[tuple[Place, str], Dated[Any]] = {}
 
-    def facts(self, place: Place, *, kms_key_id: str | None, needs_default_encryption: bool, needs_public: bool) -> RegionFacts:
-        """Each part is kept for ten minutes. A problem instead of an exception."""
+    def facts(
+        self,
+        place: Place,
+        *,
+        kms_key_id: str | None,
+        needs_default_encryption: bool,
+        needs_public: bool,
+        not_older_than: float | None = None,
+    ) -> RegionFacts:
+        """Each part is kept for ten minutes, or not older than asked for. A problem instead of an exception."""
+        since = not_older_than
         try:
             if place.region in self._calls.closed_regions(place.account):
                 return RegionFacts(place, problem=region_not_enabled(place, "Preflight").problem)
-            by_default = self._keep(place, "encryption", lambda: self._encrypted_by_default(place)) if needs_default_encryption else None
+            by_default = (
+                self._keep(place, "encryption", lambda: self._encrypted_by_default(place), since) if needs_default_encryption else None
+            )
             return RegionFacts(
                 place,
                 encrypted_by_default=by_default,
-                default_key=self._keep(place, "default key", lambda: self._default_key(place)) if by_default else None,
-                key=self.key(place, kms_key_id) if kms_key_id else None,
-                public_sharing_blocked_by=self._keep(place, "public", lambda: self._public_blocked_by(place)) if needs_public else None,
+                default_key=self._keep(place, "default key", lambda: self._default_key(place), since) if by_default else None,
+                key=self.key(place, kms_key_id, since) if kms_key_id else None,
+                public_sharing_blocked_by=self._keep(place, "public", lambda: self._public_blocked_by(place), since)
+                if needs_public
+                else None,
             )
         except AwsError as error:
             return RegionFacts(place, problem=error.problem)
 
-    def key(self, place: Place, key_id: str) -> KeyFacts:
+    def key(self, place: Place, key_id: str, not_older_than: float | None = None) -> KeyFacts:
         """By id, ARN or alias. Raises AwsError: FixTheSpec when there is none, FixTheAccess when it may not be seen."""
-        facts: KeyFacts = self._keep(place, f"key {key_id}", lambda: self._key(place, key_id))
+        facts: KeyFacts = self._keep(place, f"key {key_id}", lambda: self._key(place, key_id), not_older_than)
         return facts
 
     def image(self, place: Place, image_id: str) -> Image | None:
@@ -113,10 +126,10 @@ class Facts:
         except AwsError as error:
             return Usage(problem=error.problem)
 
-    def _keep(self, place: Place, what: str, read: Callable[[], Any]) -> Any:
+    def _keep(self, place: Place, what: str, read: Callable[[], Any], not_older_than: float | None = None) -> Any:
         with self._lock:
             dated = self._kept.setdefault((place, what), Dated(read, self._clock))
-        return dated.get(self._clock() - FACTS_SECONDS)
+        return dated.get(self._clock() - FACTS_SECONDS if not_older_than is None else not_older_than)
 
     def _encrypted_by_default(self, place: Place) -> bool:
         answer = self._calls.ec2(place, "GetEbsEncryptionByDefault", lambda ec2: ec2.get_ebs_encryption_by_default())

@@ -131,10 +131,22 @@ class Inventory:
     # Single things.
 
     def facts(
-        self, place: Place, *, kms_key_id: str | None = None, needs_default_encryption: bool = False, needs_public: bool = False
+        self,
+        place: Place,
+        *,
+        kms_key_id: str | None = None,
+        needs_default_encryption: bool = False,
+        needs_public: bool = False,
+        not_older_than: float | None = None,
     ) -> RegionFacts:
-        """The preflight of a place, kept for ten minutes. A problem instead of an exception."""
-        return self._facts.facts(place, kms_key_id=kms_key_id, needs_default_encryption=needs_default_encryption, needs_public=needs_public)
+        """The preflight of a place, kept for ten minutes unless asked for anew. A problem instead of an exception."""
+        return self._facts.facts(
+            place,
+            kms_key_id=kms_key_id,
+            needs_default_encryption=needs_default_encryption,
+            needs_public=needs_public,
+            not_older_than=not_older_than,
+        )
 
     def key(self, place: Place, key_id: str) -> KeyFacts:
         """Raises AwsError: FixTheSpec when there is no such key, FixTheAccess when it may not be seen."""

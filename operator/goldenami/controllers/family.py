@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from goldenami.api import source as api
 from goldenami.api.golden_image import GoldenImage, Sharing
 from goldenami.api.image_version import Grants, ImageVersion, ImageVersionSpec
-from goldenami.api.kinds import API_VERSION, GROUP, IMAGE_VERSION
+from goldenami.api.kinds import API_VERSION, GROUP, IMAGE_VERSION, RECONCILE_REQUESTED
 from goldenami.api.reasons import Reason
 from goldenami.api.share_list import ShareList, ShareListSpec
 from goldenami.api.sharing import Replica
@@ -158,6 +158,8 @@ def body(image: GoldenImage, spec: ImageVersionSpec) -> Body:
             "name": identity.image_version_name(image.name, spec.version),
             "namespace": image.namespace,
             "labels": {FAMILY_LABEL: image.name},
+            # A look that is asked for at the GoldenImage is one at its versions.
+            "annotations": {RECONCILE_REQUESTED: asked} if (asked := image.metadata.reconcile_requested) else {},
             "ownerReferences": [
                 {
                     "apiVersion": API_VERSION,

@@ -4,7 +4,7 @@ Holds what was read for the length of one look; what lives longer (listings, per
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from goldenami.aws.errors import AwsError, FixTheAccess, FixTheSpec, NotFound
@@ -12,7 +12,7 @@ from goldenami.aws.inventory import Inventory
 from goldenami.plan import observed as plan
 from goldenami.plan.desired import ImageSource, InstanceSource, SnapshotSource, Version
 from goldenami.plan.observed import Need, NeedKind, Observed, Recorded, SourceFacts, key_arns
-from goldenami.plan.values import Image, Principals, RegionFacts, RegionView, Snapshot, Usage
+from goldenami.plan.values import Image, Principals, Problem, RegionFacts, RegionView, Snapshot, Usage
 from goldenami.plan.whole import Look
 
 MAX_READS = 6
@@ -40,26 +40,35 @@ class Gatherer:
     recorded_source_image_id: str
     granted: Principals
     tag_keys: frozenset[str]
+    asked: bool = False
+    """Somebody asked for this look: nothing is believed because it was right before."""
     now: Callable[[], float] = time.time
     _source: SourceFacts | None = None
     _facts: dict[str, RegionFacts] = field(default_factory=dict)
     _usage: dict[str, Usage] = field(default_factory=dict)
     _looked_up: dict[str, Image | None] = field(default_factory=dict)
     _fresh_snapshots: set[str] = field(default_factory=set)
+    _unread: dict[Need, Problem] = field(default_factory=dict)
+    _doubted: bool = False
 
     def look(self, decide: Callable[[Version, Observed], Look]) -> tuple[Look, Observed]:
-        """Plans, reads what the plan needs, and plans again, until it needs nothing."""
+        """Plans, reads what the plan needs, and plans again, until it needs nothing. What cannot be read is its finding's problem alone."""
+        self._unread.clear()
         for _ in range(MAX_READS):
             observed = self.observe()
-            look = decide(self.version, observed)
+            look = decide(self.version, observed).with_unread(self._unread)
             if not look.needs:
                 return look, observed
             for need in sorted(look.needs):
-                self._read(need, observed)
+                try:
+                    self._read(need, observed)
+                except AwsError as error:
+                    self._unread[need] = error.problem
         raise RuntimeError(f"{self.version.owner} {self.version.version} still needs {sorted(look.needs)} after {MAX_READS} reads")
 
     def observe(self) -> Observed:
-        views = {region: self._view(region) for region in sorted(self.regions)}
+        views = self._views()
+        self._doubt(views)
         known = {
             image.image_id: grants
             for view in views.values()
@@ -79,19 +88,32 @@ class Gatherer:
             usage=self._usage,
             looked_up=self._looked_up,
             fresh_snapshots=frozenset(self._fresh_snapshots),
+            asked=self.asked,
         )
 
     def forget_evidence(self) -> None:
         """Evidence does not outlive the step it was gathered for."""
         self._usage.clear()
 
-    def _view(self, region: str) -> RegionView:
-        return self.inventory.region(
-            self.version.place(region),
+    def _views(self) -> dict[str, RegionView]:
+        """All regions at the same time: one that answers late, or never, does not keep the others from being read."""
+        views = self.inventory.regions(
+            [self.version.place(region) for region in sorted(self.regions)],
             not_older_than=self.freshness.images_since,
             snapshots_not_older_than=self.freshness.snapshots_since,
             owner=self.version.owner,
         )
+        return {place.region: view for place, view in views.items()}
+
+    def _doubt(self, views: Mapping[str, RegionView]) -> None:
+        """Forgets, once, who was seen to have been granted what, so that it is read again where it matters."""
+        if not self.asked or self._doubted:
+            return
+        self._doubted = True
+        for view in views.values():
+            for image in plan.ours(view, self.version):
+                for name in (image.image_id, *key_arns(view, image)):
+                    self.inventory.permissions(view.place).forget(name)
 
     def _read(self, need: Need, observed: Observed) -> None:
         place = self.version.place(need.region)
@@ -123,6 +145,7 @@ class Gatherer:
             kms_key_id=key,
             needs_default_encryption=bool(self.version.grantees) and not key,
             needs_public=self.version.grantees.public,
+            not_older_than=self.freshness.images_since if self.asked else None,
         )
 
     def _read_source(self) -> SourceFacts:

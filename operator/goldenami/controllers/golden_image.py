@@ -42,6 +42,11 @@ class Seen:
     def mutable(self) -> bool:
         return self.declared.spec.management_policy == "Enforce" and not self.declared.spec.suspend
 
+    @property
+    def asked(self) -> bool:
+        """Somebody asked for this look: everything is read again."""
+        return self.declared.metadata.asks_for_look(self.declared.status.last_handled_reconcile)
+
 
 @dataclass(frozen=True)
 class GoldenImages:
@@ -54,12 +59,12 @@ class GoldenImages:
         if obj is None:
             return Outcome(gone=True)
         seen = Seen(obj, GoldenImage.from_object(obj))
+        logs.observe_generation(seen.declared.generation)
         if seen.declared.deleting:
             return self._delete(seen)
         if seen.declared.spec.suspend:
             return self._suspended(seen)
         account = self.world.accounts.of(seen.declared.spec.account_ref, key.namespace)
-        logs.observe_generation(seen.declared.generation)
         if isinstance(account, Problem):
             return self._stopped(seen, ConditionType.ACCOUNTS_READY, account)
         sharing = self._sharing(seen)
@@ -111,7 +116,7 @@ class GoldenImages:
     def _views(self, seen: Seen, account: Account) -> list[RegionView]:
         spec, now = seen.declared.spec, self.world.now()
         interval = parse_duration(spec.interval) if spec.interval else self.world.interval_seconds
-        since = now - (report.AT_REST * interval)
+        since = now - (0.0 if seen.asked else report.AT_REST * interval)
         regions = {spec.region, *(replica.region for replica in spec.replicas)}
         return [
             self.world.inventory.region(Place(account, region), not_older_than=since, owner=self._owner(seen)) for region in sorted(regions)
@@ -156,7 +161,7 @@ class GoldenImages:
         status: Body = {
             "observedGeneration": declared.generation,
             "conditions": [condition.to_object() for condition in found],
-            "lastHandledReconcile": declared.metadata.reconcile_requested or None,
+            "lastHandledReconcile": _handled(declared, children),
             "version": declared.spec.version,
             "regionsReady": ready or f"0/{len(declared.spec.replicas)}",
             "versions": len(children),
@@ -169,14 +174,7 @@ class GoldenImages:
         status = {name: value for name, value in status.items() if value not in (None, [])}
         self.world.events.record_transitions(seen.obj, status["conditions"])
         write_status(self.world.kubernetes, GOLDEN_IMAGE, seen.obj, status)
-        self._pass_request_on(seen, children)
         return published.outcome
-
-    def _pass_request_on(self, seen: Seen, children: Children) -> None:
-        """A look asked for by annotation is one at the versions, too."""
-        if seen.declared.metadata.reconcile_requested != (seen.declared.status.last_handled_reconcile or ""):
-            for child in children.values():
-                self.world.wake(child.key)
 
     def _stopped(self, seen: Seen, kind: ConditionType, problem: Problem) -> Outcome:
         """One concern keeps the object from going on; what the others said last stays said."""
@@ -261,9 +259,17 @@ def _same(stored: Body, wanted: Body) -> bool:
     return (
         without_absent(stored["spec"]) == without_absent(wanted["spec"])
         and wanted["metadata"]["labels"].items() <= metadata.get("labels", {}).items()
+        and wanted["metadata"]["annotations"].items() <= metadata.get("annotations", {}).items()
         and {owner["uid"] for owner in wanted["metadata"]["ownerReferences"]}
         <= {owner["uid"] for owner in metadata.get("ownerReferences", [])}
     )
+
+
+def _handled(declared: GoldenImage, children: Children) -> str | None:
+    """A look that was asked for is one at the versions, too: it is over when theirs are."""
+    asked = declared.metadata.reconcile_requested
+    done = all(child.status.last_handled_reconcile == asked for child in children.values() if not child.deleting)
+    return (asked if done else declared.status.last_handled_reconcile) or None
 
 
 def _current(child: ImageVersion) -> bool:

@@ -40,6 +40,11 @@ class Seen:
     def mutable(self) -> bool:
         return self.declared.spec.management_policy == "Enforce" and not self.declared.spec.suspend
 
+    @property
+    def asked(self) -> bool:
+        """Somebody asked for this look: everything is read again."""
+        return self.declared.metadata.asks_for_look(self.declared.status.last_handled_reconcile)
+
 
 @dataclass(frozen=True)
 class ImageVersions:
@@ -52,12 +57,12 @@ class ImageVersions:
         if obj is None:
             return Outcome(gone=True)
         seen = Seen(obj, ImageVersion.from_object(obj))
+        logs.observe_generation(seen.declared.generation)
         if seen.declared.deleting:
             return self._delete(seen)
         if seen.declared.spec.suspend:
             return self._suspended(seen)
         account = self.world.accounts.of(seen.declared.spec.account_ref, key.namespace)
-        logs.observe_generation(seen.declared.generation)
         if isinstance(account, Problem):
             return self._without_account(seen, account)
         if seen.mutable:
@@ -113,13 +118,14 @@ class ImageVersions:
             recorded_source_image_id=(status.source.image_id or "") if status.source else "",
             granted=report.granted(status) | version.sharing.principals,
             tag_keys=frozenset(status.tag_keys),
+            asked=seen.asked,
             now=self.world.now,
         )
 
     def _freshness(self, seen: Seen) -> Freshness:
         """How old the listings may be: asked for, not at all; while work runs, as old as a poll; at rest, as old as the interval."""
         declared, now = seen.declared, self.world.now()
-        if declared.metadata.reconcile_requested != (declared.status.last_handled_reconcile or "") or declared.deleting:
+        if seen.asked or declared.deleting:
             return Freshness(now, now)
         if declared.generation != declared.status.observed_generation:
             return Freshness(now - report.CHANGED_SECONDS, now - report.CHANGED_SECONDS)

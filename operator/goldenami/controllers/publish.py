@@ -87,7 +87,7 @@ class Reader:
     def __init__(self, world: World, owner: Owner, declared: GoldenImage) -> None:
         self._world = world
         self._owner = owner
-        asked = declared.metadata.reconcile_requested != (declared.status.last_handled_reconcile or "")
+        asked = declared.metadata.asks_for_look(declared.status.last_handled_reconcile)
         interval = parse_duration(declared.spec.interval) if declared.spec.interval else world.interval_seconds
         self._since = world.now() - (0.0 if asked or declared.deleting else report.AT_REST * interval)
         self._taken: set[tuple[Place, str]] = set()

@@ -62,10 +62,12 @@ def image_version(declared: ImageVersion, version: Version, look: Look, observed
 
 def with_conditions(obj: Body, declared: Resource, conditions: Iterable[Condition]) -> Body:
     """The stored status with other conditions: for a look that learnt nothing else."""
+    asked = declared.metadata.reconcile_requested
     return {
         **obj.get("status", {}),
         "observedGeneration": declared.generation,
         "conditions": [condition.to_object() for condition in conditions],
+        **({"lastHandledReconcile": asked} if asked else {}),
     }
 
 

@@ -81,6 +81,8 @@ class Observed:
     """Images read by id; None: gone."""
     fresh_snapshots: frozenset[str] = frozenset()
     """Regions whose snapshots were listed for this look."""
+    asked: bool = False
+    """Somebody asked for this look: permissions are read, whatever is recorded of them."""
 
 
 @dataclass(frozen=True)

@@ -125,7 +125,8 @@ def _image(version: Version, observed: Observed, region: str, target: Target, ri
         return _exposed(observed, region, image)
     hidden = target.wanted.public and not image.public
     known = observed.grants.get(image.image_id)
-    if known is None and not hidden and observed.recorded.get(region, Recorded()).shared_digest == right:
+    recorded = observed.recorded.get(region, Recorded()).shared_digest == right and not observed.asked
+    if known is None and not hidden and recorded:
         return Shared(_right(target, region), right)
     needs = _needs(version, observed, region, image, known)
     if needs or known is None:

@@ -1,6 +1,6 @@
 """One version as a whole: the concerns in their order, each told what the earlier ones found."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from goldenami.api.conditions import ConditionType
@@ -49,13 +49,18 @@ class Look:
 
     def with_failures(self, failures: Failures) -> "Look":
         """The same look, where each finding whose action failed says why instead of what was being done."""
-        if not failures:
-            return self
+        return self._changed(lambda finding: _failed(finding, failures)) if failures else self
+
+    def with_unread(self, unread: Mapping[Need, Problem]) -> "Look":
+        """The same look, where each finding that needs what could not be read says why, and needs nothing more."""
+        return self._changed(lambda finding: _unread(finding, unread)) if unread else self
+
+    def _changed(self, change: Callable[[Finding], Finding]) -> "Look":
         return Look(
-            _failed(self.source, failures) if self.source else None,
-            tuple(_failed(finding, failures) for finding in self.replicas),
-            tuple(_share_failed(shared, failures) for shared in self.shared),
-            tuple(_failed(finding, failures) for finding in self.leaving),
+            change(self.source) if self.source else None,
+            tuple(map(change, self.replicas)),
+            tuple(_share_changed(shared, change(shared.finding)) for shared in self.shared),
+            tuple(map(change, self.leaving)),
         )
 
 
@@ -64,8 +69,12 @@ def _failed(finding: Finding, failures: Failures) -> Finding:
     return replace(finding, reason=problem.reason, message=problem.message) if problem else finding
 
 
-def _share_failed(shared: Shared, failures: Failures) -> Shared:
-    finding = _failed(shared.finding, failures)
+def _unread(finding: Finding, unread: Mapping[Need, Problem]) -> Finding:
+    why = next((unread[need] for need in finding.needs if need in unread), None)
+    return replace(finding, reason=why.reason, message=why.message, needs=()) if why else finding
+
+
+def _share_changed(shared: Shared, finding: Finding) -> Shared:
     return shared if finding is shared.finding else replace(shared, finding=finding, digest="")
 
 
