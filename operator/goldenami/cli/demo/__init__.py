@@ -15,7 +15,7 @@ from types import FrameType
 
 from rich.console import Console
 
-from goldenami.cli.demo.errors import DemoError
+from goldenami.cli.demo.errors import DemoError, NotSoError
 from goldenami.cli.demo.screen import Screen, screen_for
 from goldenami.cli.demo.services import Services, forget_own_aws_settings, started
 from goldenami.cli.demo.story import Story
@@ -91,7 +91,7 @@ def _to_the_end(story: Story) -> int:
     code = 0
     try:
         story.tell()
-    except DemoError as error:
+    except NotSoError as error:
         if not story.screen.stays:
             raise
         story.screen.say((str(error), "red"))

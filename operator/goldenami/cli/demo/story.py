@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from goldenami.cli.demo import drift
-from goldenami.cli.demo.errors import DemoError
+from goldenami.cli.demo.errors import NotSoError
 from goldenami.cli.demo.picture import Picture
 from goldenami.cli.demo.screen import Screen
 from goldenami.cli.demo.services import HOME_ACCOUNT, Services
@@ -35,7 +35,7 @@ class Story:
     picture: Picture = field(default_factory=Picture)
 
     def tell(self) -> None:
-        """Raises DemoError where it does not come to its good end."""
+        """Raises NotSoError where it does not come to its good end, and DemoError where it cannot go on at all."""
         self._apply()
         self._break_and_repair()
 
@@ -67,7 +67,7 @@ class Story:
             self.screen.say((f"✓ repaired after {time.monotonic() - began:.1f} s", DONE), f": {told}.")
 
     def _until(self, question: Callable[[Picture], str | None], what: str, *, seconds: float) -> str:
-        """Shows how things are until the question has an answer; DemoError, with what the conditions say, when it gets none in time."""
+        """Shows how things are until the question has an answer; NotSoError, with what the conditions say, when it gets none in time."""
         self.screen.waiting(what)
         deadline, hopeful_at = time.monotonic() + seconds, time.monotonic()
         while True:
@@ -81,14 +81,15 @@ class Story:
             if not self.picture.hopeless:
                 hopeful_at = now
             if now > deadline:
-                raise DemoError(f"this was not so after {seconds:.0f} s: {what}\n{self._reasons()}")
+                raise NotSoError(f"this was not so after {seconds:.0f} s: {what}\n{self._reasons()}")
             if now - hopeful_at > HOPELESS_SECONDS and deadline < float("inf"):
-                raise DemoError(f"the operator cannot go on by itself:\n{self._reasons()}")
+                raise NotSoError(f"the operator cannot go on by itself:\n{self._reasons()}")
             time.sleep(LOOK_SECONDS)
 
     def _reasons(self) -> str:
         told = [f"  {each.kind} {each.name}: {each.message} ({each.reason})" for each in self.picture.objects if not each.ready]
-        return "\n".join([*told, "The end of the operator's log:", self.services.log_tail()])
+        log = [] if self.screen.stays else ["The end of the operator's log:", self.services.log_tail()]
+        return "\n".join([*told, *log])
 
 
 def _summary(picture: Picture) -> str:
@@ -103,16 +104,18 @@ def _count(number: int, noun: str) -> str:
 
 
 def _commands(environment: Path, log: Path, picture: Picture) -> list[tuple[str | tuple[str, str], ...]]:
-    example = next((each for each in picture.replicas if each.account_id == HOME_ACCOUNT and each.alias), None) or picture.replicas[-1]
-    aws = "break something again" if shutil.which("aws") else "with the AWS CLI, which is not installed here"
-    typed = (
-        (f"source {environment}", ""),
-        ("kubectl get gi,iv -A", ""),
-        (f"kubectl describe gi {example.image} -n {example.namespace}", ""),
-        (f"kubectl edit gi {example.image} -n {example.namespace}", "add a region, or an account to share with"),
-        (f"aws ec2 describe-images --owners self --region {example.region} --query 'Images[].[ImageId,Name]'", ""),
-        (f"aws ec2 deregister-image --region {example.region} --image-id {example.image_id}", aws),
-        (f"tail -f {log}", ""),
-    )
+    typed = [(f"source {environment}", ""), ("kubectl get gi,iv -A", ""), *_commands_about(picture), (f"tail -f {log}", "")]
     lines: list[tuple[str | tuple[str, str], ...]] = [(), (("Your turn, in another terminal:", TITLE),)]
     return [*lines, *((("  ", ""), (command, COMMAND), (f"  # {note}" if note else "", "dim")) for command, note in typed)]
+
+
+def _commands_about(picture: Picture) -> Iterator[tuple[str, str]]:
+    """On one image that the AWS variables of the environment file lead to, best one with everything; and a note to each."""
+    candidates = sorted((each for each in picture.replicas if each.account_id == HOME_ACCOUNT), key=lambda each: not each.alias)
+    for example in candidates[:1]:
+        note = "break something again" if shutil.which("aws") else "with the AWS CLI, which is not installed here"
+        yield f"kubectl describe gi {example.image} -n {example.namespace}", ""
+        yield f"kubectl edit gi {example.image} -n {example.namespace}", "add a region, or an account to share with"
+        yield f"aws ec2 describe-images --owners self --region {example.region} --query 'Images[].[ImageId,Name]'", ""
+        if example.image_id:
+            yield f"aws ec2 deregister-image --region {example.region} --image-id {example.image_id}", note
