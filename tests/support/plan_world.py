@@ -263,6 +263,7 @@ class Controller:
     granted: Principals = NOBODY
     source_image_id: str = ""
     last: Look | None = None
+    reads: list[Need] = field(default_factory=list)
 
     def look(self, *, everything: bool = False) -> tuple[Look, Observed]:
         """Reads what the plan asks for until it asks for nothing."""
@@ -285,6 +286,7 @@ class Controller:
             if not found.needs:
                 return found, seen
             for need in found.needs:
+                self.reads.append(need)
                 source = self._read(need, extra, fresh) or source
         raise AssertionError(f"still needs {found.needs}")
 
@@ -345,6 +347,10 @@ class Controller:
                 rows.setdefault(finding.region, Recorded(image.image_id, image.state, attempt_of(image.tags), digest))
             elif before.image_id or before.attempt > 1:
                 rows.setdefault(finding.region, replace(before, shared_digest=digest))
+        for shared in found.shared:
+            image = shared.finding.image
+            if image is not None and image.state == "available":
+                rows.setdefault(shared.finding.region, Recorded(image.image_id, image.state, attempt_of(image.tags), shared.digest))
         self.recorded = rows
         settled = all(shared.finding.reason.outcome.value == "done" for shared in found.shared)
         self.granted = self.version.sharing.principals if settled else self.granted | self.version.sharing.principals

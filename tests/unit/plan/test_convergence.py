@@ -357,6 +357,17 @@ def test_an_edit_of_a_converged_version_converges(of: Version, edited: Version) 
     assert_as_declared(world, controller)
 
 
+@given(of=versions())
+@settings(max_examples=200, deadline=None)
+def test_at_rest_nothing_but_the_listing_is_read(of: Version) -> None:
+    controller = Controller(world_of(of, []), of)
+    controller.converge()
+    controller.reads.clear()
+    look = controller.reconcile()
+    stuck = any(finding.reason is not Reason.SUCCEEDED for finding in look.replicas)
+    assert stuck or not controller.reads
+
+
 def test_an_image_disabled_by_hand_is_enabled_and_shared_again() -> None:
     of = version(shared=accounts(ALICE))
     world = world_of(of, [])
