@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from bench.by_hand import Wanted, converge
 from bench.stage import HOME, REGIONS, Corner, Row, Stage, compact, kubernetes_writes, show, side_by_side, wait_for
+
 from goldenami.local.aws.client import AuditedCall
 
 LATENCY_SECONDS = 0.02
@@ -38,7 +39,8 @@ def first_convergence(stage: Stage, count: int) -> None:
         hand, operator = _by_hand(stage.corner(), regions), _by_operator(stage.corner(), regions)
     finally:
         stage.aws.lab.settings(copy_seconds=0.3, latency_seconds=0.0)
-    title = f"First convergence, 1 image in {count} regions, 2 accounts, 1 alias; a copy takes {COPY_SECONDS:g} s, a call {LATENCY_SECONDS * 1000:g} ms"
+    copy, call = f"a copy takes {COPY_SECONDS:g} s", f"a call {LATENCY_SECONDS * 1000:g} ms"
+    title = f"First convergence, 1 image in {count} regions, 2 accounts, 1 alias; {copy}, {call}"
     side_by_side(
         f"{title}: calls",
         {"by hand": hand.calls, "operator": operator.calls, "polls by hand": hand.polls, "polls operator": operator.polls},

@@ -35,7 +35,8 @@ CRDS = Path(__file__).resolve().parents[1] / "crds"
 NAMESPACE = "images"
 HOME = "us-east-1"
 REGIONS = (
-    HOME, "us-east-2", "us-west-1", "us-west-2", "eu-west-1", "eu-west-2", "eu-central-1", "ap-northeast-1", "ap-southeast-1", "ap-southeast-2",
+    HOME, "us-east-2", "us-west-1", "us-west-2", "eu-west-1",
+    "eu-west-2", "eu-central-1", "ap-northeast-1", "ap-southeast-1", "ap-southeast-2",
 )  # fmt: skip
 POLL_SECONDS = 0.02
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -161,6 +162,10 @@ class Operator:
         """Whether it holds the Lease."""
         return self.metric("leader_election_master_status") == 1
 
+    @property
+    def serves_metrics(self) -> bool:
+        return self.metric("controller_runtime_max_concurrent_reconciles") > 0
+
     def end(self, *, kill: bool = False) -> float:
         """Seconds that its end took."""
         began = time.monotonic()
@@ -175,7 +180,7 @@ class Operator:
 # --- the stage ---
 
 
-@dataclass
+@dataclass(eq=False)
 class Stage:
     """A control plane with our kinds, and a local AWS. Namespaces and accounts are taken one by one, so that parts do not meet."""
 
