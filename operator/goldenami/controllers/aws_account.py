@@ -12,7 +12,6 @@ from goldenami.controllers.accounts import spec_of
 from goldenami.controllers.caretaker import Outcome
 from goldenami.controllers.world import World
 from goldenami.kube.client import Body
-from goldenami.kube.status import write_status
 from goldenami.plan.values import Problem
 
 
@@ -40,6 +39,5 @@ class AWSAccounts:
             "lastHandledReconcile": declared.metadata.reconcile_requested or None,
             "accountId": None if isinstance(found, Problem) else found.account_id,
         }
-        self.world.events.record_transitions(obj, status["conditions"])
-        write_status(self.world.kubernetes, AWS_ACCOUNT, obj, status)
+        self.world.tell(AWS_ACCOUNT, obj, status)
         return report.after_problem(found) if isinstance(found, Problem) else Outcome()

@@ -20,7 +20,7 @@ from goldenami.controllers.caretaker import Outcome
 from goldenami.controllers.publish import Published
 from goldenami.controllers.world import World
 from goldenami.kube.client import Body
-from goldenami.kube.status import without_absent, write_status
+from goldenami.kube.status import without_absent
 from goldenami.plan.identity import Owner
 from goldenami.plan.values import Account, Place, Problem, RegionView
 
@@ -77,7 +77,7 @@ class GoldenImages:
 
     def _converge(self, seen: Seen, account: Account, sharing: Grants | None) -> Outcome:
         children = self._children(seen)
-        known = family.remembered(self._owner(seen), self._views(seen, account))
+        known = family.remembered(self._owner(seen), self._views(seen, account, fresh=seen.asked and not _passed_on(seen, children)))
         reused = family.conflict(seen.declared, children, known)
         if reused is not None:
             return self._stopped(seen, ConditionType.SOURCE_READY, reused)
@@ -113,10 +113,10 @@ class GoldenImages:
         found = [ImageVersion.from_object(obj) for obj in listed]
         return {child.spec.version: child for child in found if child.spec.golden_image == seen.declared.name}
 
-    def _views(self, seen: Seen, account: Account) -> list[RegionView]:
+    def _views(self, seen: Seen, account: Account, *, fresh: bool) -> list[RegionView]:
         spec, now = seen.declared.spec, self.world.now()
         interval = parse_duration(spec.interval) if spec.interval else self.world.interval_seconds
-        since = now - (0.0 if seen.asked else report.AT_REST * interval)
+        since = now - (0.0 if fresh else report.AT_REST * interval)
         regions = {spec.region, *(replica.region for replica in spec.replicas)}
         return [
             self.world.inventory.region(Place(account, region), not_older_than=since, owner=self._owner(seen)) for region in sorted(regions)
@@ -172,8 +172,7 @@ class GoldenImages:
             else [],
         }
         status = {name: value for name, value in status.items() if value not in (None, [])}
-        self.world.events.record_transitions(seen.obj, status["conditions"])
-        write_status(self.world.kubernetes, GOLDEN_IMAGE, seen.obj, status)
+        self.world.tell(GOLDEN_IMAGE, seen.obj, status)
         return published.outcome
 
     def _stopped(self, seen: Seen, kind: ConditionType, problem: Problem) -> Outcome:
@@ -186,8 +185,7 @@ class GoldenImages:
         )
         found = summary.summarize(results, declared.generation, declared.status.conditions, datetime.now(UTC))
         status = report.with_conditions(seen.obj, declared, found)
-        self.world.events.record_transitions(seen.obj, status["conditions"])
-        write_status(self.world.kubernetes, GOLDEN_IMAGE, seen.obj, status)
+        self.world.tell(GOLDEN_IMAGE, seen.obj, status)
         return report.after_problem(problem)
 
     def _suspended(self, seen: Seen) -> Outcome:
@@ -199,7 +197,7 @@ class GoldenImages:
         declared = seen.declared
         kept = summary.suspended(declared.generation, declared.status.conditions, datetime.now(UTC))
         status = report.with_conditions(seen.obj, declared, kept)
-        if write_status(self.world.kubernetes, GOLDEN_IMAGE, seen.obj, status):
+        if self.world.tell(GOLDEN_IMAGE, seen.obj, status):
             self.world.events.record(seen.obj, EventReason.SUSPENDED, "spec.suspend is true: nothing is read or changed until it is false")
         return Outcome()
 
@@ -249,7 +247,7 @@ class GoldenImages:
         message = f"waiting for {', '.join(sorted(child.name for child in children.values()))}" + (f": {'; '.join(told)}" if told else "")
         result = ConcernResult(ConditionType.REPLICAS_READY, Reason.IN_USE if blocked else Reason.DELETING, message)
         found = summary.summarize((result,), declared.generation, declared.status.conditions, datetime.now(UTC))
-        write_status(self.world.kubernetes, GOLDEN_IMAGE, seen.obj, report.with_conditions(seen.obj, declared, found))
+        self.world.tell(GOLDEN_IMAGE, seen.obj, report.with_conditions(seen.obj, declared, found))
         return Outcome(next_look_seconds=report.IN_USE_LOOK_SECONDS)
 
 
@@ -263,6 +261,12 @@ def _same(stored: Body, wanted: Body) -> bool:
         and {owner["uid"] for owner in wanted["metadata"]["ownerReferences"]}
         <= {owner["uid"] for owner in metadata.get("ownerReferences", [])}
     )
+
+
+def _passed_on(seen: Seen, children: Children) -> bool:
+    """Whether every version has been asked already: then they read all anew, and further looks until they are done need not."""
+    asked = seen.declared.metadata.reconcile_requested
+    return bool(children) and all(child.metadata.reconcile_requested == asked for child in children.values())
 
 
 def _handled(declared: GoldenImage, children: Children) -> str | None:

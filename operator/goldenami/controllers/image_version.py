@@ -80,7 +80,6 @@ class ImageVersions:
         results = self._results(version, look)
         status = report.image_version(seen.declared, version, look, observed, self._conditions(seen, results, version, look))
         self._tell(seen, status, look)
-        write_status(self.world.kubernetes, IMAGE_VERSION, seen.obj, status)
         return report.next_look(look, observed)
 
     def _step(self, seen: Seen, gatherer: Gatherer, decide: Callable[[Version, Observed], Look]) -> tuple[Look, Observed, Failures]:
@@ -157,7 +156,7 @@ class ImageVersions:
         )
 
     def _tell(self, seen: Seen, status: Body, look: Look) -> None:
-        self.world.events.record_transitions(seen.obj, status["conditions"])
+        self.world.tell(IMAGE_VERSION, seen.obj, status)
         for reason, message in report.news(seen.declared, look):
             self.world.events.record(seen.obj, reason, message)
 
@@ -167,7 +166,7 @@ class ImageVersions:
         declared = seen.declared
         kept = summary.suspended(declared.generation, declared.status.conditions, datetime.now(UTC))
         status = report.with_conditions(seen.obj, declared, kept)
-        if write_status(self.world.kubernetes, IMAGE_VERSION, seen.obj, status):
+        if self.world.tell(IMAGE_VERSION, seen.obj, status):
             self.world.events.record(seen.obj, EventReason.SUSPENDED, "spec.suspend is true: nothing is read or changed until it is false")
         return Outcome()
 
@@ -183,8 +182,7 @@ class ImageVersions:
         )
         found = summary.summarize(results, declared.generation, declared.status.conditions, datetime.now(UTC))
         status = report.with_conditions(seen.obj, declared, found)
-        self.world.events.record_transitions(seen.obj, status["conditions"])
-        write_status(self.world.kubernetes, IMAGE_VERSION, seen.obj, status)
+        self.world.tell(IMAGE_VERSION, seen.obj, status)
         return report.after_problem(problem)
 
     # --- an object that goes ---
@@ -217,5 +215,4 @@ class ImageVersions:
         found = summary.summarize((result,), declared.generation, declared.status.conditions, datetime.now(UTC))
         status = report.image_version(declared, version, look, observed, found)
         self._tell(seen, status, look)
-        write_status(self.world.kubernetes, IMAGE_VERSION, seen.obj, status)
         return report.next_look(look, observed)

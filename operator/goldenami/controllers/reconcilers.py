@@ -39,6 +39,7 @@ def build(engine: Engine) -> Mapping[str, Reconciler]:
         installation=engine.settings.installation,
         interval_seconds=engine.settings.interval_seconds,
         wake=engine.wake,
+        judged=engine.metrics.set_conditions,
     )
     return {
         GOLDEN_IMAGE.kind: GoldenImages(world),

@@ -1,16 +1,18 @@
 """What every reconciler works with: both doors, and the settings that matter to it."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from goldenami.api.kinds import Key
+from goldenami.api.kinds import Key, Kind
 from goldenami.api.reasons import EventReason
 from goldenami.aws.effects import Effects
 from goldenami.aws.inventory import Inventory
 from goldenami.controllers.accounts import Accounts
-from goldenami.kube.client import Body, Kubernetes
+from goldenami.kube.client import Body, Kubernetes, key_of
 from goldenami.kube.events import Events
+from goldenami.kube.status import write_status
 from goldenami.plan import actions
 from goldenami.plan.actions import Action
 from goldenami.plan.values import Place, Problem
@@ -40,10 +42,20 @@ class World:
     interval_seconds: float = 600.0
     wake: Callable[[Key], None] = lambda _: None
     """Has another object looked at soon."""
+    judged: Callable[[Key, Iterable[Mapping[str, Any]]], None] = lambda _key, _conditions: None
+    """Is told each object's conditions, for the metrics."""
     now: Callable[[], float] = time.time
     """Epoch seconds."""
     confirmed: dict[tuple[Place, str], tuple[int, str]] = field(default_factory=dict)
     """Version and value of parameters whose value was read and found right."""
+
+    def tell(self, kind: Kind, obj: Body, status: Body) -> bool:
+        """Writes a status where it differs; then it is an event where a summary condition turned, and a metric in any case."""
+        written = write_status(self.kubernetes, kind, obj, status)
+        if written:
+            self.events.record_transitions(obj, status["conditions"])
+        self.judged(key_of(obj), status["conditions"])
+        return written
 
     def perform(self, obj: Body, wanted: Sequence[Action]) -> Failures:
         """Performs actions, places at once and each place in order; says which failed, and why. What was done becomes an event."""
