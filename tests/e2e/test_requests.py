@@ -1,0 +1,68 @@
+"""A look asked for by annotation: one look with fresh reads, passed on to the versions, recorded; the same value again is no request."""
+
+from __future__ import annotations
+
+from support.operator import AWAY, HOME, OperatorProcess, World, eventually
+from support.questions import declared, fence, looks
+
+REQUESTED = "goldenami.dev/reconcile-requested"
+
+
+def ask(world: World, value: str) -> None:
+    world.patch("goldenimage", "web", {"metadata": {"annotations": {REQUESTED: value}}})
+
+
+def handled(world: World, kind: str = "goldenimage", name: str = "web") -> str:
+    return str((world.get(kind, name) or {}).get("status", {}).get("lastHandledReconcile", ""))
+
+
+def listings(world: World) -> dict[str, int]:
+    """How often images were listed, by region."""
+    asked = world.aws.lab.audit_calls(account=world.account, operation="ec2.DescribeImages")
+    return {region: sum(call.region == region for call in asked) for region in (HOME, AWAY)}
+
+
+def test_a_request_is_one_look_with_fresh_reads_recorded_by_the_image_and_its_versions(world: World) -> None:
+    world.apply(declared(world, interval="1h", sharing={"accounts": [world.partner]}))
+    world.ready()
+    world.ready("web-1.0.0", "imageversion")
+    image = world.image(AWAY)["ImageId"]
+    world.ec2(AWAY).modify_image_attribute(ImageId=image, LaunchPermission={"Remove": [{"UserId": world.partner}]})
+    before = listings(world)
+
+    ask(world, "first")
+
+    eventually(lambda: handled(world) == "first", "handled", told=world.told)
+    eventually(lambda: handled(world, "imageversion", "web-1.0.0") == "first", "handled by the version", told=world.told)
+    assert world.shared_with(image, AWAY) == {world.partner}
+    assert all(listings(world)[region] > before[region] for region in before)
+
+
+def test_the_same_value_again_is_no_request_and_another_one_is(world: World, shared_operator: OperatorProcess) -> None:
+    world.apply(declared(world, interval="1h"))
+    world.ready()
+    world.ready("web-1.0.0", "imageversion")
+    ask(world, "first")
+    eventually(lambda: handled(world) == "first", "handled", told=world.told)
+    fence(world)
+    before, seen = looks(shared_operator, world), listings(world)
+
+    ask(world, "first")
+    world.patch("goldenimage", "web", {"metadata": {"annotations": {"note": "a write that asks for nothing"}}})
+    fence(world, "another")
+    assert (looks(shared_operator, world), listings(world)) == (before, seen)
+
+    ask(world, "second")
+    eventually(lambda: handled(world) == "second", "handled again", told=world.told)
+    after = listings(world)
+    # One by the look at the image, one by that at its version; what the image looks for meanwhile is not read again.
+    assert all(1 <= after[region] - seen[region] <= 2 for region in seen), (seen, after)
+
+
+def test_a_request_heals_what_backs_off_at_once(world: World) -> None:
+    fault = world.aws.lab.add_fault("refuse", operation="CopyImage", account=world.account, code="UnauthorizedOperation", times=1000)
+    world.apply(declared(world, interval="1h"))
+    world.reason("AccessDenied")
+    world.aws.lab.remove_fault(fault)
+    ask(world, "permission was given")
+    world.ready()
