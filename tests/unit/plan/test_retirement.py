@@ -1,0 +1,374 @@
+"""Retirement: nothing goes without evidence, nothing that is not ours goes at all, and under Retain nothing goes."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from goldenami.api.reasons import Reason
+from goldenami.plan import retirement
+from goldenami.plan.actions import (
+    Action,
+    DeleteSnapshot,
+    DeregisterImage,
+    DisableImage,
+    EnableImage,
+    RemoveTags,
+    RevokeKey,
+    SetTags,
+    UnshareSnapshot,
+)
+from goldenami.plan.desired import InstanceSource, SnapshotSource, Version
+from goldenami.plan.identity import grant_name
+from goldenami.plan.observed import Finding, Need, NeedKind, Observed, Recorded
+from goldenami.plan.values import NOBODY, Image, KeyGrant, Problem, Snapshot, Usage
+from support.plan import (
+    ALICE,
+    EVE,
+    HOME,
+    OWNER,
+    PARIS,
+    STRANGER,
+    accounts,
+    golden_ami,
+    granted,
+    home_ami,
+    key,
+    observed,
+    place,
+    retagged,
+    snapshot,
+    version,
+    view,
+)
+
+# Paris is not declared any more.
+DELETE, RETAIN = version(HOME, delete=True), version(HOME)
+AMI = golden_ami()
+DISABLED = replace(AMI, state="disabled")
+UNUSED = {"ami-1": Usage()}
+FRESH = frozenset({PARIS})
+
+
+def paris(*images: Image, snapshots: tuple[Snapshot, ...] = (), kms_key_arn: str = "", **changes: Any) -> Observed:
+    return observed(view(*images, snapshots=snapshots, kms_key_arn=kms_key_arn), **changes)
+
+
+def look(seen: Observed, of: Version = DELETE, *, everything: bool = False) -> Finding | None:
+    found = retirement.look(of, seen, everything=everything)
+    assert len(found) <= 1
+    return found[0] if found else None
+
+
+def kinds(found: Finding | None) -> list[type[Action]]:
+    return [type(action) for action in found.actions] if found else []
+
+
+@pytest.mark.parametrize(
+    ("seen", "reason", "actions", "needs"),
+    [
+        pytest.param(paris(AMI), Reason.DELETING, [], [NeedKind.USAGE], id="users are looked for first"),
+        pytest.param(paris(AMI, usage=UNUSED), Reason.DELETING, [DisableImage], [], id="an unused image is disabled first"),
+        pytest.param(paris(DISABLED), Reason.DELETING, [], [NeedKind.USAGE], id="before it is removed, users are looked for again"),
+        pytest.param(paris(DISABLED, usage=UNUSED), Reason.DELETING, [DeregisterImage], [], id="unused still, it is deregistered"),
+        pytest.param(paris(AMI, usage={"ami-1": Usage(("i-1",))}), Reason.IN_USE, [], [], id="an instance keeps it"),
+        pytest.param(
+            paris(AMI, usage={"ami-1": Usage(launch_templates=("lt-1:2",))}), Reason.IN_USE, [], [], id="a launch template keeps it"
+        ),
+        pytest.param(
+            paris(DISABLED, usage={"ami-1": Usage(("i-1",))}), Reason.IN_USE, [EnableImage], [], id="in use again, it is enabled again"
+        ),
+        pytest.param(
+            paris(AMI, usage={"ami-1": Usage(problem=Problem(Reason.THROTTLED, "later"))}),
+            Reason.THROTTLED,
+            [],
+            [],
+            id="where nobody can tell, it stays",
+        ),
+        pytest.param(
+            paris(DISABLED, usage={"ami-1": Usage(problem=Problem(Reason.ACCESS_DENIED, "ec2:DescribeInstances"))}),
+            Reason.ACCESS_DENIED,
+            [],
+            [],
+            id="also when it is disabled already",
+        ),
+        pytest.param(
+            paris(replace(AMI, deregistration_protection="enabled-with-cooldown"), usage=UNUSED),
+            Reason.IN_USE,
+            [],
+            [],
+            id="a protected image is not even disabled",
+        ),
+        pytest.param(
+            paris(replace(DISABLED, deregistration_protection="disabled after 2026-11-22T05:00:00Z"), usage=UNUSED),
+            Reason.IN_USE,
+            [],
+            [],
+            id="nor touched during the cooldown",
+        ),
+        pytest.param(
+            paris(replace(DISABLED, deregistration_protection="disabled"), usage=UNUSED),
+            Reason.DELETING,
+            [DeregisterImage],
+            [],
+            id="an unprotected image may go",
+        ),
+        pytest.param(
+            paris(golden_ami(state="pending")), Reason.DELETING, [], [NeedKind.SNAPSHOTS], id="a pending copy's snapshots are looked for"
+        ),
+        pytest.param(
+            paris(golden_ami(state="pending"), fresh_snapshots=FRESH),
+            Reason.DELETING,
+            [DeregisterImage],
+            [],
+            id="a pending copy is cancelled",
+        ),
+        pytest.param(
+            paris(golden_ami(state="failed"), fresh_snapshots=FRESH), Reason.DELETING, [DeregisterImage], [], id="a failed copy is cleared"
+        ),
+        pytest.param(paris(golden_ami(state="odd"), usage=UNUSED), Reason.DELETING, [], [], id="a state nobody knows is waited out"),
+        pytest.param(
+            paris(golden_ami(state="lost")), Reason.DELETING, [], [NeedKind.IMAGE], id="an image that was never listed is looked up"
+        ),
+        pytest.param(
+            paris(golden_ami(state="lost"), looked_up={"ami-1": AMI}), Reason.DELETING, [], [], id="and waited for when it exists"
+        ),
+    ],
+)
+def test_the_way_out(seen: Observed, reason: Reason, actions: list[type], needs: list[NeedKind]) -> None:
+    found = look(seen)
+    assert found is not None
+    assert (found.reason, kinds(found), [need.kind for need in found.needs]) == (reason, actions, needs)
+    assert "2026" not in found.message
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        pytest.param(paris(), id="an empty region"),
+        pytest.param(paris(retagged(AMI, owner=str(STRANGER))), id="another object's image"),
+        pytest.param(paris(retagged(AMI, version="0.9.0")), id="another version's image"),
+        pytest.param(paris(retagged(AMI, owner=None)), id="an image that has lost its tag"),
+        pytest.param(paris(golden_ami(state="lost"), looked_up={"ami-1": None}), id="a lost image that does not exist"),
+        pytest.param(
+            paris(golden_ami(state="lost"), looked_up={"ami-1": retagged(AMI, owner=None)}), id="a lost image that has lost its tag"
+        ),
+        pytest.param(observed(view(AMI, region=HOME)), id="a declared region"),
+    ],
+)
+@pytest.mark.parametrize("of", [DELETE, RETAIN], ids=["Delete", "Retain"])
+def test_where_nothing_is_left_to_do(seen: Observed, of: Version) -> None:
+    assert look(seen, of) is None
+
+
+def test_who_uses_an_image_is_named_but_not_endlessly() -> None:
+    found = look(paris(AMI, usage={"ami-1": Usage(("i-1", "i-2"), ("lt-1:1", "lt-2:7"))}))
+    assert found is not None
+    assert "instance i-1, instance i-2, launch template lt-1:1 and 1 more" in found.message
+
+
+# --- snapshots ---
+
+
+def test_an_image_goes_with_its_snapshots_and_with_no_other() -> None:
+    image = replace(DISABLED, snapshot_ids=("snap-1", "snap-shared", "snap-theirs"))
+    other = golden_ami("ami-2", state="pending", snapshot_ids=("snap-shared",))
+    theirs = snapshot("snap-theirs", tags={"goldenami.dev/owner": str(STRANGER), "goldenami.dev/version": "1.0.0"})
+    seen = paris(image, other, snapshots=(theirs, snapshot("snap-loose", tags=image.tags)), usage=UNUSED, fresh_snapshots=FRESH)
+    found = look(seen)
+    assert found is not None
+    first = found.actions[0]
+    assert isinstance(first, DeregisterImage)
+    assert first.snapshot_ids == ("snap-1",)
+
+
+def test_an_image_does_not_go_before_its_snapshots_are_known() -> None:
+    seen = observed(replace(view(DISABLED), snapshots={}), usage=UNUSED)
+    found = look(seen)
+    assert found is not None
+    assert (found.actions, found.needs) == ((), (Need(NeedKind.SNAPSHOTS, PARIS),))
+
+
+LEFT = snapshot("snap-left", tags=AMI.tags)
+MADE_FOR = replace(LEFT, description="Copied for DestinationAmi ami-1 from SourceAmi ami-0 for SourceSnapshot snap-0.")
+
+
+@pytest.mark.parametrize(
+    ("seen", "of", "everything", "actions"),
+    [
+        pytest.param(
+            paris(snapshots=(LEFT,), fresh_snapshots=FRESH), DELETE, False, [DeleteSnapshot], id="what a deregistration left behind goes"
+        ),
+        pytest.param(paris(snapshots=(LEFT,), fresh_snapshots=FRESH), RETAIN, False, [], id="under Retain it stays"),
+        pytest.param(
+            paris(snapshots=(replace(LEFT, tags={}),), fresh_snapshots=FRESH), DELETE, False, [], id="a snapshot without our tag stays"
+        ),
+        pytest.param(
+            observed(view(region=HOME, snapshots=(LEFT,)), fresh_snapshots=frozenset({HOME})),
+            DELETE,
+            False,
+            [],
+            id="where the version is declared, an image deregistered by hand leaves its snapshots: they may be the only way back",
+        ),
+        pytest.param(
+            observed(view(region=HOME, snapshots=(LEFT,)), fresh_snapshots=frozenset({HOME, PARIS})),
+            DELETE,
+            True,
+            [DeleteSnapshot],
+            id="on deletion they go as well",
+        ),
+        pytest.param(
+            paris(snapshots=(MADE_FOR,), fresh_snapshots=FRESH),
+            DELETE,
+            False,
+            [],
+            id="a snapshot made for an image waits until that is known",
+        ),
+        pytest.param(
+            paris(snapshots=(MADE_FOR,), fresh_snapshots=FRESH, looked_up={"ami-1": retagged(AMI, owner=None)}),
+            DELETE,
+            False,
+            [],
+            id="it stays while that image exists",
+        ),
+        pytest.param(
+            paris(snapshots=(MADE_FOR,), fresh_snapshots=FRESH, looked_up={"ami-1": None}),
+            DELETE,
+            False,
+            [DeleteSnapshot],
+            id="and goes when it does not",
+        ),
+    ],
+)
+def test_snapshots_left_behind(seen: Observed, of: Version, everything: bool, actions: list[type]) -> None:
+    assert kinds(look(seen, of, everything=everything)) == actions
+
+
+@pytest.mark.parametrize(
+    ("recorded", "everything", "asked"),
+    [
+        pytest.param({}, False, False, id="at rest nothing is read for regions left long ago"),
+        pytest.param({PARIS: Recorded("ami-1", "available")}, False, True, id="where an image has just gone, the listing has to be newer"),
+        pytest.param({}, True, True, id="before an object is let go, the listing has to be newer"),
+    ],
+)
+def test_when_snapshots_are_looked_for(recorded: dict[str, Recorded], everything: bool, asked: bool) -> None:
+    found = retirement.look(DELETE, observed(recorded=recorded), everything=everything)
+    assert any(Need(NeedKind.SNAPSHOTS, PARIS) in finding.needs for finding in found) is asked
+
+
+def test_a_home_image_in_the_making_keeps_its_snapshots() -> None:
+    of = version(PARIS, source=InstanceSource("i-1"), delete=True)
+    home = home_ami(of=of, state="pending", snapshot_ids=())
+    seen = observed(view(home, region=HOME, snapshots=(snapshot("snap-new", tags=home.tags),)), fresh_snapshots=frozenset({HOME}))
+    assert look(seen, of) is None
+
+
+# --- keys and the source snapshot ---
+
+ARN = key()
+MINE = KeyGrant("grant-1", grant_name(OWNER, "1.0.0", PARIS, ALICE), ALICE)
+THEIRS = KeyGrant("grant-2", "by-hand", EVE)
+
+
+def test_key_grants_of_ours_go_with_the_image_and_others_stay() -> None:
+    seen = paris(DISABLED, kms_key_arn=ARN, usage=UNUSED)
+    asked = look(seen)
+    assert asked is not None
+    assert (asked.actions, asked.needs) == ((), (Need(NeedKind.GRANTS, PARIS, "ami-1"),))
+    found = look(replace(seen, grants={"ami-1": granted(keys={ARN: (MINE, THEIRS)})}))
+    assert found is not None
+    assert found.actions == (RevokeKey(place(), ARN, "grant-1", ALICE), DeregisterImage(place(), "ami-1", ("snap-1",)))
+
+
+def test_a_double_takes_no_key_grant_with_it_that_the_replica_lives_on() -> None:
+    double = golden_ami("ami-2", state="disabled")
+    seen = observed(view(AMI, double, kms_key_arn=ARN), usage={"ami-2": Usage()})
+    step = retirement.step(version(), double, seen)
+    assert [type(action) for action in step.actions] == [DeregisterImage]
+
+
+def test_the_source_snapshot_stays_and_only_our_permissions_on_it_go() -> None:
+    of = version(HOME, source=SnapshotSource("snap-given", "x86_64", "uefi", "/dev/xvda"), delete=True)
+    home = home_ami("ami-1", of, state="disabled", snapshot_ids=("snap-given",))
+    given = snapshot("snap-given", tags=home.tags)
+    seen = observed(
+        view(home, region=HOME, snapshots=(given,)),
+        usage=UNUSED,
+        granted=accounts(ALICE),
+        grants={"ami-1": granted(NOBODY, {"snap-given": accounts(ALICE, EVE)})},
+        fresh_snapshots=frozenset({HOME, PARIS}),
+    )
+    found = look(seen, of, everything=True)
+    assert found is not None
+    assert found.actions == (UnshareSnapshot(place(HOME), "snap-given", (ALICE,)), DeregisterImage(place(HOME), "ami-1", ()))
+
+
+# --- Retain ---
+
+
+@pytest.mark.parametrize(
+    ("seen", "reason", "actions"),
+    [
+        pytest.param(paris(AMI), Reason.RELEASED, [SetTags, RemoveTags], id="an image is released"),
+        pytest.param(paris(DISABLED), Reason.RELEASED, [SetTags, RemoveTags], id="a disabled one is released as it is"),
+        pytest.param(
+            paris(replace(AMI, deregistration_protection="enabled-with-cooldown")),
+            Reason.RELEASED,
+            [SetTags, RemoveTags],
+            id="a protected one too",
+        ),
+        pytest.param(paris(golden_ami(state="pending")), Reason.DELETING, [], id="a pending one is waited for: it has snapshots to come"),
+        pytest.param(
+            paris(golden_ami(state="failed"), fresh_snapshots=FRESH), Reason.DELETING, [DeregisterImage], id="a failed one is cleared"
+        ),
+        pytest.param(
+            paris(AMI, golden_ami("ami-2", state="pending")),
+            Reason.DELETING,
+            [SetTags, RemoveTags],
+            id="while one is waited for, the region is not done",
+        ),
+        pytest.param(
+            observed(replace(view(AMI), snapshots={})), Reason.RELEASED, [], id="nothing is released before its snapshots are known"
+        ),
+    ],
+)
+@pytest.mark.parametrize("everything", [False, True], ids=["a region removed", "an object deleted"])
+def test_under_retain(seen: Observed, reason: Reason, actions: list[type], everything: bool) -> None:
+    found = look(seen, RETAIN, everything=everything)
+    assert found is not None
+    assert (found.reason, kinds(found)) == (reason, actions)
+
+
+def test_a_release_replaces_the_owner_and_leaves_everything_else() -> None:
+    found = look(paris(AMI), RETAIN)
+    assert found is not None
+    assert found.actions == (
+        SetTags(place(), ("ami-1", "snap-1"), {"goldenami.dev/released": str(OWNER)}),
+        RemoveTags(place(), ("ami-1", "snap-1"), ("goldenami.dev/owner",)),
+    )
+
+
+# --- home images and regions ---
+
+
+@pytest.mark.parametrize("of", [DELETE, RETAIN], ids=["Delete", "Retain"])
+def test_a_home_image_is_kept_as_the_source_until_the_object_goes(of: Version) -> None:
+    of = replace(of, source=InstanceSource("i-1"), replicas=version(PARIS).replicas)
+    seen = observed(view(home_ami(of=of), region=HOME))
+    assert look(seen, of) is None
+    found = retirement.look(of, replace(seen, fresh_snapshots=frozenset({HOME, PARIS})), everything=True)
+    assert [finding.region for finding in found] == [HOME]
+
+
+def test_a_region_that_cannot_be_read_is_not_done() -> None:
+    found = look(observed(view(problem=Problem(Reason.REGION_UNREACHABLE, "eu-west-3 does not answer"))))
+    assert found is not None
+    assert (found.reason, found.actions) == (Reason.REGION_UNREACHABLE, ())
+
+
+def test_what_keeps_an_image_is_said_before_what_goes() -> None:
+    used, failed = golden_ami("ami-2"), golden_ami("ami-3", state="failed")
+    found = look(paris(failed, used, usage={"ami-2": Usage(("i-1",))}, fresh_snapshots=FRESH))
+    assert found is not None
+    assert (found.reason, kinds(found)) == (Reason.IN_USE, [DeregisterImage])
