@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from botocore.exceptions import ClientError
+
+from goldenami.cli.demo.errors import DemoError
 from goldenami.cli.demo.picture import Picture, Replica
 from goldenami.local.aws.local import LocalAws
 
@@ -20,6 +23,14 @@ class Breakage:
     command: str
     act: Callable[[], Any]
     repaired: Repaired
+
+
+def perform(breakage: Breakage) -> None:
+    """Breaks it. Raises DemoError where AWS refuses that, as when somebody at a terminal was faster."""
+    try:
+        breakage.act()
+    except ClientError as error:
+        raise DemoError(f"{breakage.command}\nwas refused: {error}") from error
 
 
 def breakages(aws: LocalAws, picture: Picture) -> Iterator[Breakage]:
@@ -53,7 +64,7 @@ def _unshared(aws: LocalAws, replica: Replica) -> Breakage:
         f"Somebody takes the share with account {account} away from {_the_image(replica)}.",
         f"{_modify(replica)} \\\n    --launch-permission 'Remove=[{{UserId={account}}}]'",
         lambda: _ec2(aws, replica).modify_image_attribute(ImageId=replica.image_id, LaunchPermission=change),
-        lambda _: f"{replica.image_id} is shared with {account} again" if {"UserId": account} in _grants(aws, replica) else None,
+        lambda _: f"{replica.image_id} is shared with {account} again" if _granted(aws, replica, {"UserId": account}) else None,
     )
 
 
@@ -63,7 +74,7 @@ def _made_public(aws: LocalAws, replica: Replica) -> Breakage:
         f"Somebody makes {_the_image(replica)} public: anybody in the world can launch it.",
         f"{_modify(replica)} \\\n    --launch-permission 'Add=[{{Group=all}}]'",
         lambda: _ec2(aws, replica).modify_image_attribute(ImageId=replica.image_id, LaunchPermission=change),
-        lambda _: f"{replica.image_id} is private again" if {"Group": "all"} not in _grants(aws, replica) else None,
+        lambda _: f"{replica.image_id} is private again" if _granted(aws, replica, {"Group": "all"}) is False else None,
     )
 
 
@@ -94,6 +105,10 @@ def _ec2(aws: LocalAws, replica: Replica) -> Any:
     return aws.client("ec2", region=replica.region, account=replica.account_id)
 
 
-def _grants(aws: LocalAws, replica: Replica) -> Iterable[dict[str, str]]:
-    answer = _ec2(aws, replica).describe_image_attribute(ImageId=replica.image_id, Attribute="launchPermission")
-    return list(answer["LaunchPermissions"])
+def _granted(aws: LocalAws, replica: Replica, grant: dict[str, str]) -> bool | None:
+    """None where AWS does not say: it may throttle who asks often."""
+    try:
+        answer = _ec2(aws, replica).describe_image_attribute(ImageId=replica.image_id, Attribute="launchPermission")
+    except ClientError:
+        return None
+    return grant in answer["LaunchPermissions"]

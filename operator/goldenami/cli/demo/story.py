@@ -62,7 +62,7 @@ class Story:
             self.screen.say((breakage.sentence, TITLE))
             self.screen.say(("$ ", "dim"), (breakage.command, COMMAND))
             began = time.monotonic()
-            breakage.act()
+            drift.perform(breakage)
             told = self._until(breakage.repaired, "the operator notices and repairs it", seconds=REPAIR_SECONDS)
             self.screen.say((f"✓ repaired after {time.monotonic() - began:.1f} s", DONE), f": {told}.")
 
@@ -113,7 +113,7 @@ def _commands_about(picture: Picture) -> Iterator[tuple[str, str]]:
     """On one image that the AWS variables of the environment file lead to, best one with everything; and a note to each."""
     candidates = sorted((each for each in picture.replicas if each.account_id == HOME_ACCOUNT), key=lambda each: not each.alias)
     for example in candidates[:1]:
-        note = "break something again" if shutil.which("aws") else "with the AWS CLI, which is not installed here"
+        note = "break it again" if shutil.which("aws") else "needs the AWS CLI"
         yield f"kubectl describe gi {example.image} -n {example.namespace}", ""
         yield f"kubectl edit gi {example.image} -n {example.namespace}", "add a region, or an account to share with"
         yield f"aws ec2 describe-images --owners self --region {example.region} --query 'Images[].[ImageId,Name]'", ""
