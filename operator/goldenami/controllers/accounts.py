@@ -9,6 +9,7 @@ from goldenami.api.reasons import Reason
 from goldenami.aws.errors import AwsError
 from goldenami.aws.sessions import OWN, AccountSpec, Sessions
 from goldenami.kube.client import Kubernetes
+from goldenami.kube.errors import KubeForbidden
 from goldenami.plan.values import Account, Problem
 
 
@@ -23,7 +24,15 @@ class Accounts:
         """The account, its identity verified; or why there is none that this namespace could use."""
         if reference is None:
             return self.resolve(OWN)
-        obj = self.kubernetes.get(AWS_ACCOUNT, "", reference.name)
+        try:
+            obj = self.kubernetes.get(AWS_ACCOUNT, "", reference.name)
+        except KubeForbidden:
+            return Problem(
+                Reason.ACCOUNT_NOT_ALLOWED,
+                f"this operator may not read AWSAccount {reference.name}: it serves single namespaces with a Role. Remove spec.accountRef "
+                "to work in its own AWS account, or let it get awsaccounts by a ClusterRole",
+                stalled=True,
+            )
         if obj is None:
             return Problem(
                 Reason.DEPENDENCY_NOT_READY, f"AWSAccount {reference.name} does not exist; create it, or correct spec.accountRef"

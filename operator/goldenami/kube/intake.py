@@ -16,7 +16,7 @@ from typing import Any
 import kopf
 
 from goldenami.api.kinds import GROUP, KINDS, VERSION, Kind
-from goldenami.kube.client import Kubernetes
+from goldenami.kube.client import Kubernetes, path_of
 from goldenami.kube.connection import load_configuration
 from goldenami.kube.errors import KubeError
 from goldenami.kube.seen import HOW_BY_EVENT_TYPE, NAMESPACE, Seen, seen_object
@@ -148,8 +148,11 @@ class Intake:
             self._loop, self._stop_kopf = asyncio.get_running_loop(), stop_kopf
         self._beat()
         watch_labels = self._may_watch_namespaces()
+        kinds = kinds_within_reach(self._kubernetes, self._namespaces)
+        if len(kinds) < len(KINDS):
+            LOG.info("AWSAccounts may not be listed: objects here work in the operator's own AWS account")
         tasks = await kopf.spawn_tasks(
-            registry=make_registry(self._sink, KINDS, watch_namespaces=watch_labels),
+            registry=make_registry(self._sink, kinds, watch_namespaces=watch_labels),
             settings=kopf_settings(),
             stop_flag=stop_kopf,
             standalone=True,
@@ -273,6 +276,11 @@ def kopf_settings() -> kopf.OperatorSettings:
     return settings
 
 
-def collections_watched(namespaces: Sequence[str]) -> list[tuple[Kind, str]]:
+def kinds_within_reach(kubernetes: Kubernetes, namespaces: Sequence[str]) -> tuple[Kind, ...]:
+    """Our kinds; of an operator that serves some namespaces, with a Role in each, the cluster's only as far as it may list them."""
+    return tuple(kind for kind in KINDS if kind.namespaced or not namespaces or kubernetes.may_list(path_of(kind, "")))
+
+
+def collections_watched(kinds: Sequence[Kind], namespaces: Sequence[str]) -> list[tuple[Kind, str]]:
     """Every (kind, namespace) that is listed and watched; an empty namespace is the whole cluster."""
-    return [(kind, namespace) for kind in KINDS for namespace in (namespaces if kind.namespaced and namespaces else ("",))]
+    return [(kind, namespace) for kind in kinds for namespace in (namespaces if kind.namespaced and namespaces else ("",))]

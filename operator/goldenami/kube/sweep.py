@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from goldenami.api.kinds import KINDS, Key
 from goldenami.kube.client import Body, Kubernetes
-from goldenami.kube.intake import collections_watched
+from goldenami.kube.intake import collections_watched, kinds_within_reach
 from goldenami.kube.seen import How, Seen, deleted, seen_object
 
 
@@ -32,10 +32,11 @@ def sweep(kubernetes: Kubernetes, namespaces: Sequence[str], known: Callable[[],
     `known` is called before the list for deletions (what is learnt meanwhile must not look deleted), and after it for objects (what is
     learnt meanwhile is not missed).
     """
-    kinds = {kind.kind for kind in KINDS}
-    before = {key: uid for key, uid in known().items() if key.kind in kinds}
+    kinds = kinds_within_reach(kubernetes, namespaces)
+    names = {kind.kind for kind in kinds}
+    before = {key: uid for key, uid in known().items() if key.kind in names}
     listed: dict[Key, str] = {}
-    for kind, namespace in collections_watched(namespaces):
+    for kind, namespace in collections_watched(kinds, namespaces):
         listed |= uids_listed(kind.kind, kubernetes.list_metadata(kind, namespace or None))
     return [*missed_deletions(before, listed), *_found(kubernetes, missed_objects(known(), listed))]
 
