@@ -86,7 +86,8 @@ def reused(version: Version, observed: Observed) -> Image | None:
 
 
 def _of_another_source(version: Version, image: Image) -> bool:
-    return image.tags.get(identity.SOURCE, version.source_text) != version.source_text
+    """By what it was made from; how that is read, as the tag goes on to say, may change."""
+    return image.tags.get(identity.SOURCE, version.source_text).split(" ")[0] != version.source_text
 
 
 @dataclass(frozen=True)

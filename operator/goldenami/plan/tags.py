@@ -21,7 +21,7 @@ def wanted_tags(version: Version, *, role: str, attempt: int = 1) -> dict[str, s
     return {
         NAME: version.name,
         **{key: value for key, value in version.tags.items() if not key.startswith(identity.PREFIX)},
-        **identity.identity_tags(version.owner, version.version, version.source_text, role=role, attempt=attempt),
+        **identity.identity_tags(version.owner, version.version, version.source_tag, role=role, attempt=attempt),
     }
 
 

@@ -219,7 +219,7 @@ def assert_left(world: World, of: Version, regions: tuple[str, ...]) -> None:
 
 
 @given(of=versions(), found=st.lists(FOUND, max_size=4), failing=st.integers(0, 3))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_any_beginning_ends_as_declared_and_then_nothing_is_done(of: Version, found: list[Found], failing: int) -> None:
     world = world_of(of, found)
     world.failing = failing
@@ -237,7 +237,7 @@ SETTLED = FOUND.filter(lambda found: found.kind != "pending")
 
 
 @given(of=versions(), found=st.lists(SETTLED, max_size=4), prefix=st.integers(0, 12))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_killed_after_any_action_the_next_process_ends_in_the_same_state(of: Version, found: list[Found], prefix: int) -> None:
     undisturbed = Controller(world_of(of, found), of)
     undisturbed.converge()
@@ -272,7 +272,7 @@ def shape(world: World, of: Version) -> object:
 
 
 @given(of=versions(), found=st.lists(FOUND, max_size=4), prefix=st.none() | st.integers(0, 8))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_a_deletion_leaves_nothing_of_ours_but_what_is_in_use(of: Version, found: list[Found], prefix: int | None) -> None:
     world = world_of(of, found)
     before = foreign(world, of)

@@ -8,7 +8,7 @@ import pytest
 from goldenami.api.reasons import Reason
 from goldenami.plan import replicas
 from goldenami.plan.actions import Action, CopyImage, DeregisterImage, DisableImage, EnableImage, RemoveTags, SetDescription, SetTags
-from goldenami.plan.desired import ImageSource, InstanceSource, Replica, Version
+from goldenami.plan.desired import ImageSource, InstanceSource, Replica, SnapshotSource, Version
 from goldenami.plan.observed import Finding, Need, NeedKind, Observed, Recorded
 from goldenami.plan.values import Image, KeyFacts, Problem, RegionFacts, Snapshot, Usage
 from support.plan import (
@@ -430,6 +430,21 @@ def at_home(*images: Image, kms_key_arn: str = "", **changes: object) -> Observe
 def test_the_home_region(of: Version, seen: Observed, reason: Reason, actions: list[type]) -> None:
     found = look(seen, of, FROM_HOME)
     assert (found.reason, everything(found)) == (reason, actions)
+
+
+def test_an_image_registered_from_the_users_snapshot_has_that_snapshots_key_and_is_copied_where_another_is_declared() -> None:
+    of = replace(HOME_KEYED, source=SnapshotSource("snap-given", "x86_64", "uefi", "/dev/xvda"))
+    image = home_ami(of=of, snapshot_ids=("snap-given",))
+    seen = at_home(image)
+    seen = replace(seen, regions={**seen.regions, HOME: replace(seen.regions[HOME], snapshots={})})
+    found = look(seen, of, replace(FROM_HOME, image=image))
+    assert everything(found) == [CopyImage]
+
+
+def test_how_a_source_is_read_may_change_within_a_version() -> None:
+    before = golden_ami(of=version(source=ImageSource("ami-source", adopt=True)))
+    found = look(paris(before))
+    assert (found.reason, everything(found)) == (Reason.SUCCEEDED, [SetTags])
 
 
 def test_nothing_is_copied_beside_a_home_image_whose_key_is_not_known() -> None:
