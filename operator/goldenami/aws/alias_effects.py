@@ -33,6 +33,7 @@ def _put(tools: Tools, action: do.PutParameter) -> str:
             raise parameter_exists(action.place, action.parameter) from error
         raise
     parameters = tools.parameters(action.place)
+    parameters.sent_value(action.parameter, action.image_id)
     version = int(answer.get("Version", 1))
     if action.create:
         parameters.wrote(Parameter(action.parameter, version, DATA_TYPE, dict(action.tags)))

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from goldenami.aws.calls import Calls
 from goldenami.aws.errors import AwsError
@@ -19,6 +20,7 @@ from goldenami.aws.permissions import Permissions
 from goldenami.plan.identity import VERSION, Owner, owner_of
 from goldenami.plan.values import Grants, Image, KeyFacts, Parameter, Place, RegionFacts, RegionView, Snapshot, Usage
 
+T = TypeVar("T")
 OnChange = Callable[[Owner, str], None]
 
 
@@ -96,22 +98,30 @@ class Inventory:
         places: Iterable[Place],
         *,
         not_older_than: float,
-        snapshots_not_older_than: float | None = None,
+        snapshots_not_older_than: float | Mapping[Place, float] | None = None,
         owner: Owner | None = None,
         version: str | None = None,
     ) -> Mapping[Place, RegionView]:
-        """Several places at the same time; a slow one does not delay the others' reads, only this answer."""
+        """Several places at the same time; a slow one does not delay the others' reads, only this answer.
+
+        `snapshots_not_older_than` is one moment for all of them, or one for each.
+        """
 
         def read(place: Place) -> RegionView:
+            snapshots = snapshots_not_older_than
             return self.region(
                 place,
                 not_older_than=not_older_than,
-                snapshots_not_older_than=snapshots_not_older_than,
+                snapshots_not_older_than=snapshots[place] if isinstance(snapshots, Mapping) else snapshots,
                 owner=owner,
                 version=version,
             )
 
-        return self._lanes.map(read, places)
+        return self.at_once(read, places)
+
+    def at_once(self, work: Callable[[Place], T], places: Iterable[Place]) -> Mapping[Place, T]:
+        """What `work` answers for each place, all asked at the same time. It may read, and must not come back here."""
+        return self._lanes.map(work, places)
 
     # Permissions.
 
@@ -185,6 +195,10 @@ class Inventory:
     def parameter_values(self, place: Place, names: Sequence[str]) -> Mapping[str, str]:
         """Values by name, of those that exist, read now. Raises AwsError."""
         return self._at(place).parameters.values(names)
+
+    def parameter_sent(self, place: Place, name: str) -> tuple[float, str] | None:
+        """When this process last wrote a value to it, and which; what SSM makes of that shows a little later. Nothing is read."""
+        return self._at(place).parameters.sent(name)
 
     def parameter(self, place: Place, name: str) -> Parameter | None:
         """Anybody's, with its tags, read now; None when there is none. Raises AwsError."""

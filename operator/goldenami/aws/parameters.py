@@ -54,6 +54,7 @@ class Parameters:
         self._listed: dict[str, Parameter] = {}
         self._first_seen: dict[str, float] = {}
         self._writes: dict[str, _Write] = {}
+        self._sent: dict[str, tuple[float, str]] = {}
         self._read = Dated(self._read_all, clock)
 
     def of(self, owner: Owner, not_older_than: float) -> tuple[Parameter, ...]:
@@ -102,7 +103,24 @@ class Parameters:
         """Our own write, with the tags it has now."""
         self._fold(parameter.name, parameter)
 
+    def sent_value(self, name: str, value: str) -> None:
+        """Our own write of a value, which SSM checks later."""
+        with self._lock:
+            self._sent[name] = (self._clock(), value)
+
+    def settled(self, name: str) -> None:
+        """It was read since, and found right: what is wrong from now on is somebody else's doing."""
+        with self._lock:
+            self._sent.pop(name, None)
+
+    def sent(self, name: str) -> tuple[float, str] | None:
+        """The last value that we sent, and when."""
+        with self._lock:
+            return self._sent.get(name)
+
     def deleted(self, name: str) -> None:
+        with self._lock:
+            self._sent.pop(name, None)
         self._fold(name, None)
 
     def known(self, name: str) -> Parameter | None:

@@ -4,15 +4,15 @@ Holds what was read for the length of one look; what lives longer (listings, per
 """
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 
 from goldenami.aws.errors import AwsError, FixTheAccess, FixTheSpec, NotFound
 from goldenami.aws.inventory import Inventory
 from goldenami.plan import observed as plan
 from goldenami.plan.desired import ImageSource, InstanceSource, SnapshotSource, Version
 from goldenami.plan.observed import Need, NeedKind, Observed, Recorded, SourceFacts, key_arns
-from goldenami.plan.values import Image, Principals, Problem, RegionFacts, RegionView, Snapshot, Usage
+from goldenami.plan.values import Image, Place, Principals, Problem, RegionFacts, RegionView, Snapshot, Usage
 from goldenami.plan.whole import Look
 
 MAX_READS = 6
@@ -47,7 +47,8 @@ class Gatherer:
     _facts: dict[str, RegionFacts] = field(default_factory=dict)
     _usage: dict[str, Usage] = field(default_factory=dict)
     _looked_up: dict[str, Image | None] = field(default_factory=dict)
-    _fresh_snapshots: set[str] = field(default_factory=set)
+    _fresh_snapshots: dict[str, float] = field(default_factory=dict)
+    """Regions whose snapshots were asked for anew, and when."""
     _unread: dict[Need, Problem] = field(default_factory=dict)
     _doubted: bool = False
 
@@ -59,11 +60,7 @@ class Gatherer:
             look = decide(self.version, observed).with_unread(self._unread)
             if not look.needs:
                 return look, observed
-            for need in sorted(look.needs):
-                try:
-                    self._read(need, observed)
-                except AwsError as error:
-                    self._unread[need] = error.problem
+            self._read_all(look.needs, observed)
         raise RuntimeError(f"{self.version.owner} {self.version.version} still needs {sorted(look.needs)} after {MAX_READS} reads")
 
     def observe(self) -> Observed:
@@ -97,10 +94,12 @@ class Gatherer:
 
     def _views(self) -> dict[str, RegionView]:
         """All regions at the same time: one that answers late, or never, does not keep the others from being read."""
+        places = [self.version.place(region) for region in sorted(self.regions)]
         views = self.inventory.regions(
-            [self.version.place(region) for region in sorted(self.regions)],
+            places,
             not_older_than=self.freshness.images_since,
-            snapshots_not_older_than=self.freshness.snapshots_since,
+            # Only where it is asked for: one region's finished copy is no reason to list the snapshots of the others.
+            snapshots_not_older_than={place: self._fresh_snapshots.get(place.region, self.freshness.snapshots_since) for place in places},
             owner=self.version.owner,
         )
         return {place.region: view for place, view in views.items()}
@@ -115,6 +114,20 @@ class Gatherer:
                 for name in (image.image_id, *key_arns(view, image)):
                     self.inventory.permissions(view.place).forget(name)
 
+    def _read_all(self, needs: Iterable[Need], observed: Observed) -> None:
+        """Different regions at the same time, as the listings."""
+        by_place: dict[Place, list[Need]] = {}
+        for need in sorted(needs):
+            by_place.setdefault(self.version.place(need.region), []).append(need)
+        self.inventory.at_once(lambda place: self._read_place(by_place[place], observed), by_place)
+
+    def _read_place(self, needs: Iterable[Need], observed: Observed) -> None:
+        for need in needs:
+            try:
+                self._read(need, observed)
+            except AwsError as error:
+                self._unread[need] = error.problem
+
     def _read(self, need: Need, observed: Observed) -> None:
         place = self.version.place(need.region)
         match need.kind:
@@ -125,8 +138,7 @@ class Gatherer:
             case NeedKind.USAGE:
                 self._usage[need.subject] = self.inventory.usage(place, need.subject)
             case NeedKind.SNAPSHOTS:
-                self.freshness = replace(self.freshness, snapshots_since=self.now())
-                self._fresh_snapshots.add(need.region)
+                self._fresh_snapshots[need.region] = self.now()
             case NeedKind.IMAGE:
                 self._looked_up[need.subject] = self.inventory.image(place, need.subject)
             case NeedKind.GRANTS:

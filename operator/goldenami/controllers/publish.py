@@ -22,6 +22,8 @@ from goldenami.plan.values import Account, Parameter, Place, Problem
 from goldenami.plan.whole import Failures
 
 MAX_STEPS = 4
+UNREADABLE_SECONDS, CHECKED_SECONDS = 0.8, 15.0
+"""SSM checks an image id after its answer to PutParameter: read at once it is never there, and what is not there later was refused."""
 _SEVERITY = (Meaning.STALLED, Meaning.RETRYING, Meaning.WAITING, Meaning.PROGRESSING, Meaning.DONE)
 
 
@@ -43,7 +45,7 @@ def publish(
     owner = Owner(world.installation, declared.namespace, declared.name)
     current = children[declared.spec.version]
     wanted = tuple(_aliases(declared, account, current))
-    places = {alias.place for alias in wanted} | {Place(account, alias.region) for alias in declared.status.aliases}
+    places = {alias.place for alias in wanted} | {Place(account, region) for region in _regions_before(declared)}
     if not places:
         result = ConcernResult(ConditionType.ALIASES_READY, Reason.NOTHING_DECLARED, "no aliases are declared")
         return Published(result, [], (), Outcome())
@@ -52,7 +54,7 @@ def publish(
     for _ in range(MAX_STEPS):
         known = reader.read(places, wanted)
         findings = aliases.look(owner, wanted, known)
-        surplus = aliases.surplus(owner, wanted, known, delete=declared.spec.deletion_policy == "Delete")
+        surplus = _surplus(owner, declared, wanted, known, children)
         actions = (*(action for finding in findings for action in finding.actions), *surplus)
         if not actions or failures or not mutable:
             break
@@ -63,7 +65,7 @@ def publish(
     findings = tuple(_with_failure(finding, failures) for finding in findings)
     return Published(
         _result(findings, surplus if not mutable else ()),
-        [row for finding in findings if (row := _status(finding, children, current))],
+        _status(declared, findings, known, current),
         () if mutable else actions,
         _outcome(findings),
     )
@@ -73,8 +75,6 @@ def withdraw(world: World, obj: Body, declared: GoldenImage, account: Account) -
     """Takes every parameter of a deleted GoldenImage out of use, by its deletionPolicy; a Problem while that is not done."""
     owner = Owner(world.installation, declared.namespace, declared.name)
     regions = {replica.region for replica in declared.spec.replicas} | {alias.region for alias in declared.status.aliases}
-    if not (declared.spec.aliases or declared.status.aliases):
-        return None
     known = Reader(world, owner, declared).read({Place(account, region) for region in regions}, ())
     unread = next((parameters.problem for parameters in known.values() if parameters.problem), None)
     failures = world.perform(obj, aliases.surplus(owner, (), known, delete=declared.spec.deletion_policy == "Delete"))
@@ -99,7 +99,7 @@ class Reader:
                 self._taken.add((action.place, action.parameter))
 
     def read(self, places: set[Place], wanted: tuple[Alias, ...]) -> dict[Place, Parameters]:
-        return {place: self._place(place, wanted) for place in sorted(places)}
+        return dict(self._world.inventory.at_once(lambda place: self._place(place, wanted), sorted(places)))
 
     def _place(self, place: Place, wanted: tuple[Alias, ...]) -> Parameters:
         inventory = self._world.inventory
@@ -113,15 +113,28 @@ class Reader:
     def _with_values(self, place: Place, listed: dict[str, Parameter], wanted: tuple[Alias, ...]) -> dict[str, Parameter]:
         """A value that was right is right as long as the parameter's version is the same; any other is read."""
         right = {alias.parameter: alias.image_id for alias in wanted if alias.place == place and alias.image_id}
-        asked = [
+        unsure = [
             name for name in right if name in listed and self._world.confirmed.get((place, name)) != (listed[name].version, right[name])
         ]
+        sent = {name: seconds for name in unsure if (seconds := self._since_sent(place, name, right[name])) is not None}
+        asked = [name for name in unsure if sent.get(name, UNREADABLE_SECONDS) >= UNREADABLE_SECONDS]
         values = self._world.inventory.parameter_values(place, asked) if asked else {}
         for name, value in values.items():
             if value == right[name]:
                 self._world.confirmed[place, name] = (listed[name].version, value)
-        known = {name: right[name] for name in right if name not in asked} | dict(values)
+                self._world.inventory.parameters_of(place).settled(name)
+        known = {name: right[name] for name in right if name not in unsure} | dict(values)
+        # What it was before says nothing while SSM still checks what was sent: writing that again would only start the check anew.
+        known |= {name: "" for name in sent if known.get(name) != right[name]}
         return {name: replace(found, value=known.get(name, "")) for name, found in listed.items()}
+
+    def _since_sent(self, place: Place, name: str, image_id: str) -> float | None:
+        """Seconds since this very value was sent; None when it was not, or so long ago that SSM did not take it."""
+        sent = self._world.inventory.parameter_sent(place, name)
+        if sent is None or sent[1] != image_id:
+            return None
+        seconds = self._world.now() - sent[0]
+        return seconds if seconds < CHECKED_SECONDS else None
 
 
 def _aliases(declared: GoldenImage, account: Account, current: ImageVersion) -> list[Alias]:
@@ -170,17 +183,49 @@ def _result(findings: tuple[AliasFinding, ...], surplus: tuple[Action, ...]) -> 
     )
 
 
-def _status(finding: AliasFinding, children: Mapping[str, ImageVersion], current: ImageVersion) -> Body | None:
-    """What the parameter names now; none while it names nothing we know."""
-    if finding.reason is not Reason.SUCCEEDED:
-        return None
-    del children
-    return {
-        "parameter": finding.alias.parameter,
-        "region": finding.alias.place.region,
-        "imageId": finding.alias.image_id,
-        "version": current.spec.version,
+def _regions_before(declared: GoldenImage) -> set[str]:
+    """Where parameters may be that are no longer declared: as the status says, and after an edit everywhere.
+
+    A process may have died between making one and saying so.
+    """
+    told = {alias.region for alias in declared.status.aliases}
+    edited = 0 < declared.status.observed_generation != declared.generation
+    return told | ({replica.region for replica in declared.spec.replicas} if edited else set())
+
+
+def _surplus(
+    owner: Owner, declared: GoldenImage, wanted: tuple[Alias, ...], known: Mapping[Place, Parameters], children: Mapping[str, ImageVersion]
+) -> tuple[Action, ...]:
+    """What no alias declares any more.
+
+    In a region that is on its way out the parameter stays as long as an image does: who uses the image may find it by that name.
+    """
+    declared_regions = {replica.region for replica in declared.spec.replicas}
+    occupied = {replica.region for child in children.values() for replica in child.status.replicas if replica.image_id} - declared_regions
+    left = {place: parameters for place, parameters in known.items() if place.region not in occupied}
+    return aliases.surplus(owner, wanted, left, delete=declared.spec.deletion_policy == "Delete")
+
+
+def _status(
+    declared: GoldenImage, findings: tuple[AliasFinding, ...], known: Mapping[Place, Parameters], current: ImageVersion
+) -> list[Body]:
+    """What each parameter names, as last read back; one that is not gone yet stays listed, so that it is not forgotten."""
+    at = {place.region: parameters for place, parameters in known.items()}
+    rows = {
+        (row.parameter, row.region): row.to_object()
+        for row in declared.status.aliases
+        if (there := at.get(row.region)) and (there.problem or row.parameter in there.ours)
     }
+    for finding in findings:
+        if finding.reason is Reason.SUCCEEDED:
+            name, region = finding.alias.parameter, finding.alias.place.region
+            rows[name, region] = {
+                "parameter": name,
+                "region": region,
+                "imageId": finding.alias.image_id,
+                "version": current.spec.version,
+            }
+    return [rows[key] for key in sorted(rows)]
 
 
 def _outcome(findings: tuple[AliasFinding, ...]) -> Outcome:
