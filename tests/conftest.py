@@ -2,7 +2,7 @@
 
 import pytest
 
-pytest_plugins = ["support.aws", "support.ec2", "support.kubernetes", "support.operator"]
+pytest_plugins = ["support.aws", "support.ec2", "support.kubernetes", "support.operator", "support.scenes"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -140,6 +140,7 @@ def settle_instance(call: Call, instance: Any, image: Image, disks: list[dict[st
     instance.architecture, instance.virtualization_type = image.architecture, image.virtualization
     instance.platform, instance.root_device_name = image.platform, image.root_device_name or "/dev/xvda"
     instance.root_device_type = image.root_device_type
+    instance.product_codes = [{"ProductCodeId": code, "ProductCodeType": "marketplace"} for code in image.product_codes]
     if image.imds == "v2.0":
         instance.metadata_options.http_tokens, instance.metadata_options.http_put_response_hop_limit = "required", 2
     call.shell.replace_disks(instance, disks)

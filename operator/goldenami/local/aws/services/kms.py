@@ -68,12 +68,15 @@ class KeyManagementService(KmsResponse):
         return "{}"
 
     def enable_key(self) -> str:
-        self._usable_key()
-        return str(super().enable_key())
+        # moto looks for the key under the caller's words, and so finds none by its ARN.
+        key = self._usable_key()
+        key.enabled, key.key_state = True, "Enabled"
+        return ""
 
     def disable_key(self) -> str:
-        self._usable_key()
-        return str(super().disable_key())
+        key = self._usable_key()
+        key.enabled, key.key_state = False, "Disabled"
+        return ""
 
     def replicate_key(self) -> str:
         key = self._key(aliases=False)
