@@ -316,6 +316,11 @@ def test_what_was_found_right_is_not_read_again_and_what_was_not_is() -> None:
     assert look(TO_ALICE, recorded={PARIS: Recorded("ami-1", "available")}).finding.needs == (Need(NeedKind.GRANTS, PARIS, "ami-1"),)
 
 
+def test_a_look_that_somebody_asked_for_reads_whatever_was_recorded() -> None:
+    right = {PARIS: Recorded("ami-1", "available", shared_digest=sharing.digest(TO_ALICE, AMI))}
+    assert look(TO_ALICE, recorded=right, asked=True).finding.needs == (Need(NeedKind.GRANTS, PARIS, "ami-1"),)
+
+
 def test_a_reading_that_is_there_is_compared_whatever_was_recorded() -> None:
     right = {PARIS: Recorded("ami-1", "available", shared_digest=sharing.digest(TO_ALICE, AMI))}
     assert look(TO_ALICE, granted(), recorded=right).finding.actions

@@ -49,6 +49,15 @@ def test_a_failed_action_says_why_where_it_belongs(action: int, reasons: tuple[R
     assert look.with_failures([]) is look
 
 
+def test_what_could_not_be_read_says_why_in_its_region_and_stops_nothing_else() -> None:
+    look = whole.look(version(HOME, PARIS, shared=accounts(ALICE)), observed(view(golden_ami())))
+    unread = {need: Problem(Reason.ACCESS_DENIED, "not allowed") for need in look.needs if need.region == PARIS}
+    told = look.with_unread(unread)
+    assert {need.region for need in told.needs} == {HOME}
+    assert [shared.finding.reason for shared in told.shared] == [Reason.SHARING_PENDING, Reason.ACCESS_DENIED]
+    assert look.with_unread({}) is look
+
+
 def test_needs_of_all_concerns_are_asked_at_once() -> None:
     needs = whole.look(version(HOME, PARIS, shared=accounts(ALICE)), observed(view(golden_ami()))).needs
     assert {need.kind.value for need in needs} == {"source", "grants"}
