@@ -139,6 +139,29 @@ def test_a_disabled_key_can_be_enabled_and_a_dying_one_cannot(local_aws: LocalAw
     assert error_of(kms.enable_key, KeyId=key["KeyId"])[0] == "KMSInvalidStateException"
 
 
+@pytest.mark.parametrize("reference", [pytest.param("KeyId", id="by its id"), pytest.param("Arn", id="by its ARN")])
+def test_a_key_goes_through_its_states(local_aws: LocalAws, account: str, reference: str) -> None:
+    # DisableKey, EnableKey, ScheduleKeyDeletion, CancelKeyDeletion: KeyId is a key id or key ARN.
+    key = make_key(local_aws, account)
+    kms = local_aws.client("kms", account=account)
+    states = []
+    for operation in ("disable_key", "enable_key", "schedule_key_deletion", "cancel_key_deletion", "enable_key"):
+        getattr(kms, operation)(KeyId=key[reference])
+        states.append(kms.describe_key(KeyId=key["KeyId"])["KeyMetadata"]["KeyState"])
+    assert states == ["Disabled", "Enabled", "PendingDeletion", "Disabled", "Enabled"]
+
+
+def test_a_key_dies_on_the_day_it_is_said_to(lab_aws: LocalAws, account: str) -> None:
+    # ScheduleKeyDeletion, PendingWindowInDays: 7 to 30 days, 30 without it.
+    key = make_key(lab_aws, account)
+    kms = lab_aws.client("kms", account=account)
+    assert error_of(kms.schedule_key_deletion, KeyId=key["Arn"], PendingWindowInDays=6) == ("ValidationException", 400)
+    answer = kms.schedule_key_deletion(KeyId=key["Arn"], PendingWindowInDays=7)
+    assert answer["KeyId"] == key["Arn"]
+    assert round(answer["DeletionDate"].timestamp() - lab_aws.lab.now()) == 7 * 86400
+    assert error_of(kms.cancel_key_deletion, KeyId=make_key(lab_aws, account)["Arn"]) == ("KMSInvalidStateException", 400)
+
+
 @pytest.mark.parametrize(
     ("changes", "code"),
     [

@@ -7,6 +7,7 @@ import base64
 import binascii
 import json
 import re
+from datetime import UTC, timedelta
 from typing import Any
 
 from moto.kms import urls
@@ -20,6 +21,7 @@ _KEY_ID = re.compile(r"(mrk-[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{1
 _PRINCIPAL = re.compile(r"arn:aws[\w-]*:(iam|sts)::\d{12}:.+|[a-z0-9.-]+\.amazonaws\.com")
 PAGE = 50  # ListGrants without Limit
 MAX_PAGE = 100
+MIN_DELETION_DAYS, MAX_DELETION_DAYS = 7, 30  # ScheduleKeyDeletion PendingWindowInDays; without one, the longest
 
 
 def install() -> None:
@@ -77,6 +79,25 @@ class KeyManagementService(KmsResponse):
         key = self._usable_key()
         key.enabled, key.key_state = False, "Disabled"
         return ""
+
+    def schedule_key_deletion(self) -> str:
+        key = self._usable_key()
+        days = int(self._get_param("PendingWindowInDays") or MAX_DELETION_DAYS)
+        if not MIN_DELETION_DAYS <= days <= MAX_DELETION_DAYS:
+            allowed = f"between {MIN_DELETION_DAYS} and {MAX_DELETION_DAYS}"
+            raise RefusedError("ValidationException", f"Value {days} at 'pendingWindowInDays' must be {allowed}")
+        key.enabled, key.key_state = False, "PendingDeletion"
+        key.deletion_date = lab.current().clock.utc().replace(tzinfo=None) + timedelta(days=days)  # naive UTC, as moto keeps it
+        answer = {"KeyId": key.arn, "KeyState": key.key_state, "PendingWindowInDays": days}
+        return json.dumps({**answer, "DeletionDate": key.deletion_date.replace(tzinfo=UTC).timestamp()})
+
+    def cancel_key_deletion(self) -> str:
+        """The key comes back disabled."""
+        key = self._key(aliases=False)
+        if key.key_state != "PendingDeletion":
+            raise RefusedError("KMSInvalidStateException", f"{key.arn} is not pending deletion.")
+        key.key_state, key.deletion_date = "Disabled", None
+        return json.dumps({"KeyId": key.arn})
 
     def replicate_key(self) -> str:
         key = self._key(aliases=False)
