@@ -20,6 +20,7 @@ from goldenami.controllers.caretaker import Outcome
 from goldenami.controllers.publish import Published
 from goldenami.controllers.world import World
 from goldenami.kube.client import Body
+from goldenami.kube.errors import KubeInvalid
 from goldenami.kube.status import without_absent
 from goldenami.plan.identity import Owner
 from goldenami.plan.values import Account, Place, Problem, RegionView
@@ -118,9 +119,8 @@ class GoldenImages:
         interval = parse_duration(spec.interval) if spec.interval else self.world.interval_seconds
         since = now - (0.0 if fresh else report.AT_REST * interval)
         regions = {spec.region, *(replica.region for replica in spec.replicas)}
-        return [
-            self.world.inventory.region(Place(account, region), not_older_than=since, owner=self._owner(seen)) for region in sorted(regions)
-        ]
+        places = [Place(account, region) for region in sorted(regions)]
+        return list(self.world.inventory.regions(places, not_older_than=since, owner=self._owner(seen)).values())
 
     def _render(self, seen: Seen, wanted: Body, *, restored: bool) -> ImageVersion | Problem:
         """The ImageVersion as stored, written only where it differs; a Problem where the name belongs to another family."""
@@ -134,7 +134,12 @@ class GoldenImages:
             )
         if stored is not None and _same(stored, wanted):
             return ImageVersion.from_object(stored)
-        applied = self.world.kubernetes.apply(IMAGE_VERSION, wanted)
+        try:
+            applied = self.world.kubernetes.apply(IMAGE_VERSION, wanted)
+        except KubeInvalid as error:
+            return Problem(
+                Reason.INVALID_SPEC, f"what spec makes of version {wanted['spec']['version']} is refused: {error.message}", stalled=True
+            )
         if stored is None:
             reason = EventReason.VERSION_RESTORED if restored else EventReason.VERSION_CREATED
             self.world.events.record(seen.obj, reason, f"ImageVersion {name}")
@@ -156,7 +161,7 @@ class GoldenImages:
             declared.generation,
             declared.status.conditions,
             datetime.now(UTC),
-            done=f"version {declared.spec.version} is available, shared and published in {len(declared.spec.replicas)} regions",
+            done=_done(declared),
         )
         status: Body = {
             "observedGeneration": declared.generation,
@@ -302,6 +307,14 @@ def _of_child(kind: ConditionType, child: ImageVersion) -> tuple[ConcernResult, 
     if account and account[0].outcome is not Meaning.DONE:
         return (ConcernResult(kind, account[0].reason, account[0].message),)
     return (ConcernResult(kind, Reason.PROGRESSING, f"ImageVersion {child.name or child.spec.version} has not been looked at yet"),)
+
+
+def _done(declared: GoldenImage) -> str:
+    """Only what was declared is said to be done."""
+    spec = declared.spec
+    parts = ["available", *(["shared"] if spec.sharing else []), *(["published"] if spec.aliases else [])]
+    what = " and ".join(filter(None, (", ".join(parts[:-1]), parts[-1])))
+    return f"version {spec.version} is {what} in {len(spec.replicas)} region{'s' if len(spec.replicas) > 1 else ''}"
 
 
 def _channel(current: ImageVersion) -> Body:

@@ -3,7 +3,7 @@
 Read `ImageVersions.__call__` top to bottom: get, account, finalizer, look and act, judge, status.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -13,9 +13,10 @@ from goldenami.api.duration import parse_duration
 from goldenami.api.image_version import ImageVersion
 from goldenami.api.kinds import FINALIZER, IMAGE_VERSION, Key
 from goldenami.api.reasons import EventReason, Reason
-from goldenami.controllers import judge, logs, report, translate
+from goldenami.controllers import judge, logs, news, report, translate
 from goldenami.controllers.caretaker import Outcome
 from goldenami.controllers.gather import Freshness, Gatherer
+from goldenami.controllers.news import Acted
 from goldenami.controllers.world import World
 from goldenami.kube.client import Body
 from goldenami.kube.status import write_status
@@ -75,15 +76,15 @@ class ImageVersions:
     def _converge(self, seen: Seen, account: Account) -> Outcome:
         version = translate.version(seen.declared, account, self.world.installation)
         gatherer = self._gatherer(seen, version)
-        look, observed, failures = self._step(seen, gatherer, whole.look)
-        look = look.with_failures(failures)
+        look, observed, acted = self._step(seen, gatherer, whole.look)
         results = self._results(version, look)
         status = report.image_version(seen.declared, version, look, observed, self._conditions(seen, results, version, look))
-        self._tell(seen, status, look)
+        self._tell(seen, status, look, acted)
         return report.next_look(look, observed)
 
-    def _step(self, seen: Seen, gatherer: Gatherer, decide: Callable[[Version, Observed], Look]) -> tuple[Look, Observed, Failures]:
-        """Looks and acts until there is nothing left to do now, or something failed."""
+    def _step(self, seen: Seen, gatherer: Gatherer, decide: Callable[[Version, Observed], Look]) -> tuple[Look, Observed, list[Acted]]:
+        """Looks and acts until there is nothing left to do now, or something failed. The look it ends with says what failed."""
+        acted: list[Acted] = []
         failures: Failures = ()
         look, observed = gatherer.look(decide)
         for _ in range(MAX_STEPS):
@@ -91,9 +92,10 @@ class ImageVersions:
                 break
             self._record_attempts(seen, gatherer, look)
             failures = self.world.perform(seen.obj, look.actions)
+            acted.append(Acted(look, failures))
             gatherer.forget_evidence()
             look, observed = gatherer.look(decide)
-        return look, observed, failures
+        return look.with_failures(failures), observed, acted
 
     def _record_attempts(self, seen: Seen, gatherer: Gatherer, look: Look) -> None:
         """A further attempt is written down before it is made: its number is part of the client token (design §4)."""
@@ -152,12 +154,12 @@ class ImageVersions:
             seen.declared.generation,
             seen.declared.status.conditions,
             datetime.now(UTC),
-            done=f"version {version.version} is available and shared as declared in {len(version.replicas)} regions",
+            done=report.done_message(version),
         )
 
-    def _tell(self, seen: Seen, status: Body, look: Look) -> None:
+    def _tell(self, seen: Seen, status: Body, look: Look, acted: Sequence[Acted]) -> None:
         self.world.tell(IMAGE_VERSION, seen.obj, status)
-        for reason, message in report.news(seen.declared, look):
+        for reason, message in news.of(seen.declared, acted, look):
             self.world.events.record(seen.obj, reason, message)
 
     # --- objects that cannot be worked on now ---
@@ -199,20 +201,19 @@ class ImageVersions:
         if isinstance(account, Problem):
             return self._without_account(seen, account)
         version = translate.version(seen.declared, account, self.world.installation)
-        look, observed, failures = self._step(seen, self._gatherer(seen, version), whole.look_at_leaving)
-        look = look.with_failures(failures)
+        look, observed, acted = self._step(seen, self._gatherer(seen, version), whole.look_at_leaving)
         if not look.leaving:
             self.world.events.record(seen.obj, report.gone_reason(version), report.gone_message(version))
             self.world.kubernetes.remove_finalizer(IMAGE_VERSION, seen.obj)
             return Outcome()
-        return self._still_leaving(seen, version, look, observed)
+        return self._still_leaving(seen, version, look, observed, acted)
 
-    def _still_leaving(self, seen: Seen, version: Version, look: Look, observed: Observed) -> Outcome:
+    def _still_leaving(self, seen: Seen, version: Version, look: Look, observed: Observed, acted: Sequence[Acted]) -> Outcome:
         declared = seen.declared
         result = judge.concern(ConditionType.REPLICAS_READY, look.leaving, "")
         if result.outcome is Reason.SUCCEEDED.outcome:
             result = ConcernResult(ConditionType.REPLICAS_READY, Reason.DELETING, result.message or "being released")
         found = summary.summarize((result,), declared.generation, declared.status.conditions, datetime.now(UTC))
         status = report.image_version(declared, version, look, observed, found)
-        self._tell(seen, status, look)
+        self._tell(seen, status, look, acted)
         return report.next_look(look, observed)

@@ -222,6 +222,12 @@ def after_problem(problem: Problem) -> caretaker.Outcome:
 # --- words ---
 
 
+def done_message(version: Version) -> str:
+    """Ready's message."""
+    what = "available and shared" if version.sharing.declared else "available"
+    return f"version {version.version} is {what} in {len(version.replicas)} region{'' if len(version.replicas) == 1 else 's'}"
+
+
 def sharing_message(version: Version, look: Look) -> str:
     if not version.sharing.declared:
         return look.shared[0].finding.message if look.shared else ""
@@ -246,15 +252,3 @@ def gone_message(version: Version) -> str:
     if version.delete:
         return f"every image and snapshot of version {version.version} is gone"
     return f"version {version.version} stays in AWS as it is, tagged {identity.RELEASED}"
-
-
-def news(declared: ImageVersion, look: Look) -> list[tuple[EventReason, str]]:
-    """What conditions do not tell: who was found where nobody put them."""
-    known = {grant.region: set(grant.principals) for grant in declared.status.foreign_grants}
-    told: list[tuple[EventReason, str]] = []
-    for shared in look.shared:
-        fresh = sorted(set(shared.foreign.names()) - known.get(shared.finding.region, set()))
-        if fresh:
-            who = ", ".join(fresh[:10])
-            told.append((EventReason.FOREIGN_GRANTS_FOUND, f"{shared.finding.region}: {who} had been granted what nobody declared"))
-    return told

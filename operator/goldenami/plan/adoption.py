@@ -45,7 +45,7 @@ def adopt(version: Version, replica: Replica, observed: Observed, source: Findin
 def awaiting(region: str, source: Finding) -> Finding:
     """A region that can do nothing before its source can."""
     reason = Reason.SOURCE_PENDING if source.reason.outcome is Outcome.PROGRESSING else Reason.DEPENDENCY_NOT_READY
-    return Finding(region, reason, f"{region} waits for the source: {source.message}")
+    return Finding(region, reason, f"{region} waits for the source")
 
 
 def _foreign(version: Version, image: Image, region: str) -> Finding | None:

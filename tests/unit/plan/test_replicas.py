@@ -287,7 +287,7 @@ def test_the_token_is_the_same_for_the_same_call_and_another_for_any_other() -> 
 def test_a_region_waits_for_its_source(source: Finding, reason: Reason) -> None:
     found = look(paris(), source=source)
     assert (found.reason, found.actions) == (reason, ())
-    assert source.message in found.message
+    assert found.message == f"{PARIS} waits for the source"
 
 
 def test_a_replica_stands_in_for_a_source_that_is_gone_the_unencrypted_one_first() -> None:
