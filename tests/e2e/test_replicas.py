@@ -9,6 +9,7 @@ from support.operator import AWAY, FAR, HOME, World, snapshots_of, tags_of
 from support.scenes import (
     calls_since,
     declared,
+    events_of,
     image_of,
     images_of,
     iv,
@@ -133,6 +134,8 @@ def test_a_replica_that_was_deregistered_is_copied_again_and_the_others_are_left
     assert corner.shared_with(after["ImageId"], AWAY) == {corner.partner}
     assert image_of(corner, name, HOME) == home
     assert made(corner, name) == ["ec2.CopyImage"] * 3
+    lost = until(corner, lambda: [text for reason, text in events_of(corner, iv(name)) if reason == "ReplicaLost"], "an event")
+    assert before["ImageId"] in lost[0]
 
 
 def test_a_lost_owner_tag_is_a_conflict_and_never_a_second_copy(corner: World, name: str) -> None:
@@ -268,6 +271,9 @@ def test_regions_that_go_under_retain_keep_image_shares_and_tags_and_say_so_in_a
     assert tags_of(left)["team"] == "platform"
     assert corner.shared_with(image["ImageId"], AWAY) == {corner.partner}
     assert {call.name for call in calls_since(corner, since, region=AWAY, mutating=True)} == {"ec2.CreateTags", "ec2.DeleteTags"}
+    told = until(corner, lambda: [text for reason, text in events_of(corner, iv(name)) if reason == "Released"], "an event")
+    assert image["ImageId"] in told[0]
+    assert AWAY in told[0]
 
 
 def test_a_region_added_again_takes_its_released_image_back(corner: World, name: str) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from support.operator import AWAY, FAR, HOME, Body, World, snapshots_of, tags_of
-from support.scenes import changed_settings, declared, image_of, images_of, iv, made, new_key, owner_tag
+from support.scenes import changed_settings, declared, events_of, image_of, images_of, iv, made, new_key, owner_tag, until
 
 Row = Callable[[World], Body]
 
@@ -265,6 +265,7 @@ def test_an_adopted_image_becomes_the_home_replica_with_its_snapshots_tagged_and
     assert corner.shared_with(source) == {corner.partner}
     assert image_of(corner, name, AWAY)["SourceImageId"] == source
     assert made(corner, name) == ["ec2.CopyImage"]
+    until(corner, lambda: "Adopted" in [reason for reason, _ in events_of(corner, iv(name))], "an event")
 
 
 @pytest.mark.parametrize(

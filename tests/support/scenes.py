@@ -80,7 +80,8 @@ def look_again(world: World, name: str = "web") -> Body:
 
 
 def until(world: World, question: Callable[[], Any], what: str) -> Any:
-    return eventually(question, what, told=world.told)
+    """Asks until the answer is true, or not empty."""
+    return eventually(lambda: question() or None, what, told=world.told)
 
 
 def calls_since(world: World, since: int, **filters: Any) -> list[AuditedCall]:

@@ -18,6 +18,7 @@ from goldenami.kube.client import Body
 from goldenami.plan import identity
 from goldenami.plan.desired import ImageSource, InstanceSource, SnapshotSource, Source, parse_source
 from goldenami.plan.identity import Owner
+from goldenami.plan.sharing import SHARE_QUOTA
 from goldenami.plan.values import Problem, RegionView
 
 FAMILY_LABEL = f"{GROUP}/golden-image"
@@ -51,19 +52,35 @@ def remembered(owner: Owner, views: Iterable[RegionView]) -> dict[str, Remembere
     return found
 
 
-def merged_sharing(image: GoldenImage, lists: Sequence[ShareList]) -> Grants | None:
+def merged_sharing(image: GoldenImage, lists: Sequence[ShareList]) -> Grants | Problem | None:
     """The principals of the spec and of its ShareLists together; None where the spec says nothing about sharing."""
     declared = image.spec.sharing
     if declared is None:
         return None
     parts: list[Sharing | ShareListSpec] = [declared, *(share_list.spec for share_list in lists)]
+    accounts = {account for part in parts for account in part.accounts}
+    organizations = {arn for part in parts for arn in part.organization_arns}
+    units = {arn for part in parts for arn in part.organizational_unit_arns}
+    count = len(accounts) + len(organizations) + len(units)
+    if count > SHARE_QUOTA:
+        return _too_many(count, lists)
     return Grants(
-        accounts=tuple(sorted({account for part in parts for account in part.accounts})),
-        organization_arns=tuple(sorted({arn for part in parts for arn in part.organization_arns})),
-        organizational_unit_arns=tuple(sorted({arn for part in parts for arn in part.organizational_unit_arns})),
+        accounts=tuple(sorted(accounts)),
+        organization_arns=tuple(sorted(organizations)),
+        organizational_unit_arns=tuple(sorted(units)),
         public=declared.public,
         snapshots=declared.snapshots,
         foreign_grants=declared.foreign_grants,
+    )
+
+
+def _too_many(count: int, lists: Sequence[ShareList]) -> Problem:
+    where = f"spec.sharing and ShareList {', '.join(share_list.name for share_list in lists)}" if lists else "spec.sharing"
+    return Problem(
+        Reason.SHARE_QUOTA_EXCEEDED,
+        f"{where} name {count} principals together, and EC2 shares an image with {SHARE_QUOTA} at most: "
+        "name an organization or an organizational unit instead. Until then nobody's access changes",
+        stalled=True,
     )
 
 
