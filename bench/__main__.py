@@ -5,6 +5,7 @@
 
 import argparse
 import shlex
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -37,6 +38,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="goldenami-bench-") as folder, stage(Path(folder)) as on:
         for name in chosen:
             PARTS[name][1](on)
+            print(f"{name}: after {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
     print(f"\nmeasured in {time.monotonic() - began:.0f} s")
 
 

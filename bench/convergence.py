@@ -36,26 +36,34 @@ def first_convergence(stage: Stage, count: int) -> None:
     stage.aws.lab.settings(copy_seconds=COPY_SECONDS, copy_spread=1.0, latency_seconds=LATENCY_SECONDS)
     try:
         regions = REGIONS[:count]
-        hand, operator = _by_hand(stage.corner(), regions), _by_operator(stage.corner(), regions)
+        hand = _by_hand(stage.corner(), regions)
+        first, following = _by_operator(stage.corner(), regions)
     finally:
         stage.aws.lab.settings(copy_seconds=0.3, latency_seconds=0.0)
     copy, call = f"a copy takes {COPY_SECONDS:g} s", f"a call {LATENCY_SECONDS * 1000:g} ms"
     title = f"First convergence, 1 image in {count} regions, 2 accounts, 1 alias; {copy}, {call}"
-    side_by_side(
-        f"{title}: calls",
-        {"by hand": hand.calls, "operator": operator.calls, "polls by hand": hand.polls, "polls operator": operator.polls},
-    )
-    both = (hand.calls.total() + hand.polls.total(), operator.calls.total() + operator.polls.total())
+    columns = {"by hand": hand.calls, "operator": first.calls, "its next image": following.calls}
+    side_by_side(f"{title}: calls, without polls", columns)
+    polls = {"by hand": hand.polls, "operator": first.polls, "its next image": following.polls}
+    side_by_side(f"Polls of the copies, each side every {HAND_POLL_SECONDS:g} s", polls)
     show(
         title,
         [
-            Row("seconds by hand", f"{hand.seconds:.2f} s"),
-            Row.at_most("seconds, operator", operator.seconds, COPY_SECONDS + 2, " s"),
-            Row.at_most("calls but polls, operator / by hand", operator.calls.total() / hand.calls.total(), 1.3),
-            Row.at_most("polls, operator / by hand", operator.polls.total() / hand.polls.total(), 1.3),
-            Row.at_most("all calls, operator / by hand", both[1] / both[0], 1.3),
+            Row("by hand, seconds", f"{hand.seconds:.2f} s"),
+            *_compared("first image", first, hand),
+            *_compared("next image", following, hand),
         ],
     )
+
+
+def _compared(what: str, run: Run, hand: Run) -> list[Row]:
+    both, by_hand = run.calls.total() + run.polls.total(), hand.calls.total() + hand.polls.total()
+    return [
+        Row.at_most(f"{what}, seconds", run.seconds, COPY_SECONDS + 2, " s"),
+        Row.at_most(f"{what}, calls without polls / by hand", run.calls.total() / hand.calls.total(), 1.3),
+        Row.at_most(f"{what}, polls / by hand", run.polls.total() / hand.polls.total(), 1.3),
+        Row.at_most(f"{what}, all calls / by hand", both / by_hand, 1.3),
+    ]
 
 
 def _by_hand(corner: Corner, regions: Sequence[str]) -> Run:
@@ -67,17 +75,23 @@ def _by_hand(corner: Corner, regions: Sequence[str]) -> Run:
     return _run(corner, time.monotonic() - began, since=0)
 
 
-def _by_operator(corner: Corner, regions: Sequence[str]) -> Run:
-    source = corner.stage.aws.lab.seed_one("image", corner.account, HOME, name="base")["image_id"]
+def _by_operator(corner: Corner, regions: Sequence[str]) -> tuple[Run, Run]:
+    """The first image of a process that has called AWS for nothing yet, and one declared after it."""
     with corner.operator():
         corner.quiet(0.5)
-        began = time.monotonic()
-        corner.apply(corner.golden_image("web", source, regions))
-        wait_for(lambda: corner.is_ready("web"), "web Ready")
-        seconds = time.monotonic() - began
-        # What still follows belongs to it, too.
-        corner.quiet()
-    return _run(corner, seconds, since=0)
+        return _one_more(corner, "web", regions), _one_more(corner, "app", regions)
+
+
+def _one_more(corner: Corner, name: str, regions: Sequence[str]) -> Run:
+    source = corner.stage.aws.lab.seed_one("image", corner.account, HOME, name=f"base of {name}")["image_id"]
+    since = corner.newest_call()
+    began = time.monotonic()
+    corner.apply(corner.golden_image(name, source, regions))
+    wait_for(lambda: corner.is_ready(name), f"{name} Ready")
+    seconds = time.monotonic() - began
+    # What still follows belongs to it, too.
+    corner.quiet()
+    return _run(corner, seconds, since=since)
 
 
 def _run(corner: Corner, seconds: float, *, since: int) -> Run:

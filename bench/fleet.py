@@ -34,6 +34,7 @@ from goldenami.kube.client import MERGE_PATCH, path_of
 from goldenami.plan.identity import OWNER, Owner, identity_tags
 
 EDITS = 50
+RESTARTS = 3
 EDIT_PAUSE_SECONDS = 0.3
 SMALL, LARGE, FEW = 50, 200, REGIONS[:3]
 RESYNC_SECONDS = 20
@@ -48,6 +49,10 @@ class Fleet:
     regions: Sequence[str]
     source: str = ""
     ids: dict[tuple[str, str], str] = field(default_factory=dict)
+    rss: dict[int, float] = field(default_factory=dict)
+    """MiB of the operator that found them, by their number."""
+    resync_seconds: float = 0.0
+    """Processor time of a resync of all."""
 
     @property
     def names(self) -> list[str]:
@@ -119,11 +124,18 @@ class Fleet:
 
 @cache
 def _shared(stage: Stage) -> Fleet:
-    """200 images in 3 regions, found once, for all parts that need many at rest."""
+    """200 images in 3 regions, found once, for all parts that need many at rest; with what was measured on the way."""
     fleet = Fleet(stage.corner(), FEW)
-    with fleet.corner.operator():
-        fleet.grow(LARGE)
-        fleet.wait_ready()
+    with fleet.corner.operator(interval=f"{RESYNC_SECONDS}s") as operator:
+        wait_for(lambda: operator.serves_metrics, "the operator serving")
+        fleet.rss[0] = rss_mib(operator.pid)
+        for count in (SMALL, LARGE):
+            fleet.grow(count)
+            fleet.wait_ready()
+            # Two resyncs: memory that only the beginning took is given back, or used again.
+            time.sleep(2 * RESYNC_SECONDS)
+            fleet.rss[count] = rss_mib(operator.pid)
+        fleet.resync_seconds = _processor(operator)
     return fleet
 
 
@@ -154,12 +166,8 @@ def _all_known(fleet: Fleet, operator: Operator) -> None:
 
 def memory(stage: Stage) -> None:
     """At 50 × 3 and 200 × 3 replicas, and what that says of 10,000."""
-    fleet = Fleet(stage.corner(), FEW)
-    with fleet.corner.operator(interval=f"{RESYNC_SECONDS}s") as operator:
-        empty = rss_mib(operator.pid)
-        few = _size(fleet, operator, SMALL)
-        many = _size(fleet, operator, LARGE)
-        spent = _processor(operator)
+    fleet = _shared(stage)
+    empty, few, many, spent = fleet.rss[0], fleet.rss[SMALL], fleet.rss[LARGE], fleet.resync_seconds
     more = (LARGE - SMALL) * len(FEW)
     each = (many - few) / more
     replicas = LARGE * len(FEW)
@@ -217,14 +225,6 @@ def scale(stage: Stage, images: int = 1000, regions: Sequence[str] = REGIONS) ->
     )
 
 
-def _size(fleet: Fleet, operator: Operator, count: int) -> float:
-    """RSS with so many images, after two resyncs: memory that only the beginning took is given back, or used again."""
-    fleet.grow(count)
-    fleet.wait_ready()
-    time.sleep(2 * RESYNC_SECONDS)
-    return rss_mib(operator.pid)
-
-
 def _processor(operator: Operator) -> float:
     """Processor seconds of a resync of everything."""
     before = cpu_seconds(operator.pid)
@@ -264,13 +264,13 @@ def restart(stage: Stage) -> None:
     """From starting the process to the last object's first look."""
     fleet = _shared(stage)
     runs: list[float] = []
-    for _ in range(3):
+    for _ in range(RESTARTS):
         seconds, operator = _restarted(fleet)
         runs.append(seconds)
         operator.end()
     show(
         f"Restart, {len(fleet.names)} images × {len(fleet.regions)} regions",
-        [Row.at_most("from starting the process to everything looked at, median of 3", median(runs), 30, " s")],
+        [Row.at_most(f"from starting the process to everything looked at, median of {RESTARTS}", median(runs), 30, " s")],
     )
 
 

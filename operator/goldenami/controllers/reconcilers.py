@@ -25,6 +25,7 @@ AUDIT_SECONDS = 60.0
 def build(engine: Engine) -> Mapping[str, Reconciler]:
     """Called once, when this process has become the active one."""
     sessions = Sessions(workers=engine.settings.workers * 2)
+    threading.Thread(target=sessions.preload, name="preload", daemon=True).start()
     calls = Calls(sessions, Pacer())
     # Whoever compares more often than once a minute wants permissions compared as often.
     inventory = Inventory(calls, on_change=_waker(engine), audit_seconds=min(AUDIT_SECONDS, engine.settings.interval_seconds))
