@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from goldenami.local.aws.ec2 import errors
+from goldenami.local.aws.ec2 import errors, recycle_bin
 from goldenami.local.aws.ec2.call import Call
 from goldenami.local.aws.ec2.records import Image, LaunchPermission, Protection, State, iso
 from goldenami.local.aws.ec2.visibility import own_available_image, own_image
@@ -116,19 +116,30 @@ def _check_unprotected(call: Call, image: Image) -> None:
 
 
 def deregister_image(call: Call) -> Mapping[str, Any]:
-    """Cancels a pending copy as well. Its snapshots stay, unless the call asks for them to be deleted, each with a result of its own."""
+    """Cancels a pending copy as well. Its snapshots stay, unless the call asks for them to be deleted, each with a result of its own.
+
+    Image and snapshots go into the Recycle Bin where a rule keeps them, and are gone all the same.
+    """
     image = own_image(call)
     _check_unprotected(call, image)
     call.confirm()
+    was = image.state
     image.state = State.DEREGISTERED
     image.deregistered_at = call.now
     image.permission = LaunchPermission()
     call.store.copying[image.owner, image.region].discard(image.id)
     call.store.release_snapshots(image, call.now)
-    call.store.at(call.now + call.lab.settings.deregistered_empty_seconds, lambda _: call.store.remove_image(image))
+    call.store.at(call.now + call.lab.settings.deregistered_empty_seconds, lambda _: _forget(call, image))
+    recycle_bin.retain_image(call, image, was=was)
     if not call.flag("DeleteAssociatedSnapshots"):
         return {"return": True}
     return {"return": True, "deleteSnapshotResultSet": [_delete(call, image, snapshot_id) for snapshot_id in image.snapshot_ids]}
+
+
+def _forget(call: Call, image: Image) -> None:
+    """Its id is unknown from now on, unless it has come back meanwhile, even if it was deregistered anew."""
+    if image.deregistered_at == call.now:
+        call.store.remove_image(image)
 
 
 def _delete(call: Call, image: Image, snapshot_id: str) -> dict[str, str]:
@@ -141,5 +152,5 @@ def _delete(call: Call, image: Image, snapshot_id: str) -> dict[str, str]:
         code = "skipped"
     else:
         code = "success"
-        call.store.remove_snapshot(snapshot)
+        recycle_bin.discard_snapshot(call, snapshot)
     return {"snapshotId": snapshot_id, "returnCode": code}

@@ -189,6 +189,17 @@ class Image(Record):
         return self.protection.value
 
 
+@dataclass(frozen=True)
+class Retained:
+    """A deleted image or snapshot in the Recycle Bin."""
+
+    record: Image | Snapshot
+    entered_at: float
+    leaves_at: float
+    sequence: int
+    state: State | None  # the image's before it was deregistered
+
+
 @dataclass
 class AccountSettings:
     """What one account has set in one region."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from goldenami.local.aws.ec2 import encryption, errors, filters, paging, render, tagging
+from goldenami.local.aws.ec2 import encryption, errors, filters, paging, recycle_bin, render, tagging
 from goldenami.local.aws.ec2.call import Call
 from goldenami.local.aws.ec2.records import Snapshot, SnapshotState, iso
 from goldenami.local.aws.ec2.shell import Volume
@@ -159,7 +159,10 @@ def _restorer(call: Call, snapshot: Snapshot, user: str) -> bool:
 
 
 def delete_snapshot(call: Call) -> Mapping[str, Any]:
-    """Refused while a registered or disabled image refers to it, and, if the lab says so, for a moment after the last one did."""
+    """Refused while a registered or disabled image refers to it, and, if the lab says so, for a moment after the last one did.
+
+    It goes into the Recycle Bin where a rule keeps it.
+    """
     check_snapshot_id(call.required("SnapshotId"))
     snapshot = own_snapshot(call)
     users = sorted(call.store.users_of(snapshot.id))
@@ -168,5 +171,5 @@ def delete_snapshot(call: Call) -> Mapping[str, Any]:
     if snapshot.released_at is not None and call.now < snapshot.released_at + call.lab.settings.snapshot_in_use_seconds:
         raise errors.Refused("InvalidSnapshot.InUse", f"The snapshot {snapshot.id} is currently in use")
     call.confirm()
-    call.store.remove_snapshot(snapshot)
+    recycle_bin.discard_snapshot(call, snapshot)
     return {"return": True}

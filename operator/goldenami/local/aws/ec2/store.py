@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from goldenami.local.aws import lab
-from goldenami.local.aws.ec2.records import AccountSettings, Image, Snapshot, State
+from goldenami.local.aws.ec2.records import AccountSettings, Image, Retained, Snapshot, State
+from goldenami.local.aws.ec2.retention import Rule
 
 Place = tuple[str, str]  # account, region
 
@@ -38,6 +39,8 @@ class Store:
         self.tokens: dict[tuple[str, str, str, str], Token] = {}  # action, account, region, token
         self.copying: dict[Place, set[str]] = defaultdict(set)  # images on their way, by destination
         self.copying_snapshots: dict[Place, set[str]] = defaultdict(set)
+        self.rules: dict[Place, dict[str, Rule]] = defaultdict(dict)  # of the Recycle Bin, by their ids
+        self.retained: dict[Place, dict[str, Retained]] = defaultdict(dict)  # what is in the Recycle Bin
         self._users: dict[str, set[str]] = defaultdict(set)  # snapshot id: ids of the images that refer to it
         self._due: list[tuple[float, int, Callable[[float], None]]] = []
         self._sequence = itertools.count(1)
@@ -97,9 +100,13 @@ class Store:
         self._users.pop(snapshot.id, None)
 
     def holder_of_name(self, account: str, region: str, name: str) -> Image | None:
-        """The image that keeps a name from being registered again; a failed or disabled one keeps it too."""
-        images = self.owned[account, region].values()
-        return next((image for image in images if image.name == name and image.state is not State.DEREGISTERED), None)
+        """The image that keeps a name from being registered again; a failed or disabled one keeps it too, and one in the Recycle Bin.
+
+        The last is not documented. It counts against the quota of images, so the harsher reading is that it keeps its name as well.
+        """
+        registered = [image for image in self.owned[account, region].values() if image.state is not State.DEREGISTERED]
+        binned = [each.record for each in self.retained[account, region].values() if isinstance(each.record, Image)]
+        return next((image for image in (*registered, *binned) if image.name == name), None)
 
     def public_images(self, account: str, region: str) -> int:
         return sum(image.permission.public for image in self.owned[account, region].values())
@@ -115,7 +122,7 @@ class Store:
     def _clear(self) -> None:
         held: Iterable[Any] = (
             self.images, self.owned, self.snapshots, self.owned_snapshots, self.settings,
-            self.tokens, self.copying, self.copying_snapshots, self._users, self._due,
+            self.tokens, self.copying, self.copying_snapshots, self.rules, self.retained, self._users, self._due,
         )  # fmt: skip
         for each in held:
             each.clear()
@@ -130,8 +137,10 @@ class Store:
             if owner == account:
                 for snapshot in list(snapshots.values()):
                     self.remove_snapshot(snapshot)
-        for place in [place for place in self.settings if place[0] == account]:
-            del self.settings[place]
+        by_place: Iterable[dict[Place, Any]] = (self.settings, self.rules, self.retained)
+        for held in by_place:
+            for place in [place for place in held if place[0] == account]:
+                del held[place]
         for key in [key for key in self.tokens if key[1] == account]:
             del self.tokens[key]
 

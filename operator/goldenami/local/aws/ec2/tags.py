@@ -7,6 +7,7 @@ from typing import Any
 from goldenami.local.aws.ec2 import errors, filters, paging, render, tagging
 from goldenami.local.aws.ec2.call import Call
 from goldenami.local.aws.ec2.records import Image, Snapshot
+from goldenami.local.aws.ec2.recycle_bin import binned
 from goldenami.local.aws.ec2.visibility import find_snapshot, registered_image
 
 RESOURCES_AT_MOST = 1000  # per call
@@ -64,14 +65,14 @@ def _resources(call: Call) -> list[_Tagged]:
 
 
 def _image(call: Call, image_id: str) -> _Tagged:
-    image = registered_image(call, image_id)
+    image = binned(call, image_id, Image) or registered_image(call, image_id)
     if image.owner != call.account:
         raise errors.not_authorized_for_image(image_id)
     return _Tagged(image_id, lambda: image.tags, lambda tags: setattr(image, "tags", tags))
 
 
 def _snapshot(call: Call, snapshot_id: str) -> _Tagged:
-    snapshot = find_snapshot(call, snapshot_id)
+    snapshot = binned(call, snapshot_id, Snapshot) or find_snapshot(call, snapshot_id)
     if snapshot.owner != call.account:
         raise errors.not_authorized_for_snapshot(snapshot_id)
     return _Tagged(snapshot_id, lambda: snapshot.tags, lambda tags: setattr(snapshot, "tags", tags))
@@ -113,6 +114,9 @@ def _rows(call: Call) -> Iterable[_Row]:
     place = call.account, call.region
     yield from _rows_of(call, "image", call.store.owned[place].values())
     yield from _rows_of(call, "snapshot", call.store.owned_snapshots[place].values())
+    for each in call.store.retained[place].values():
+        kind = "image" if isinstance(each.record, Image) else "snapshot"
+        yield from (_Row(each.record.id, kind, key, value) for key, value in each.record.tags.items())
     yield from (_Row(*row) for row in call.shell.all_tags())
 
 

@@ -1,11 +1,11 @@
 """moto's services as this local AWS offers them: some stacked with closer semantics, the rest as they are.
 
 Each module here subclasses one of moto's response classes; a method named like an operation in snake case is that operation. EC2's
-images are the image core's (`goldenami.local.aws.ec2`).
+images are the image core's (`goldenami.local.aws.ec2`). Services that moto lacks are tables of functions (`rest`).
 """
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
@@ -16,7 +16,10 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 
 from goldenami.local.aws import ec2, lab
 from goldenami.local.aws.calls import Call, Environ, forget_sessions
-from goldenami.local.aws.services import kms, parameters, regions, sts
+from goldenami.local.aws.services import kms, parameters, recycle_bin, regions, rest, sts
+
+BESIDE_MOTO: Mapping[str, rest.Operations] = {"rbin": recycle_bin.OPERATIONS}
+"""Services that moto lacks, by their signing names."""
 
 UNKNOWN_OPERATION = (NotImplementedError, OperationNotFoundError)
 
@@ -30,7 +33,7 @@ def application() -> Callable[[Environ, Any], Any]:
     parameters.install()
     sts.install()
     app: Callable[[Environ, Any], Any] = DomainDispatcherApplication(create_backend_app)
-    return app
+    return rest.beside(app, BESIDE_MOTO)
 
 
 def settle() -> None:
