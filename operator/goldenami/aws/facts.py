@@ -32,6 +32,7 @@ class Facts:
         *,
         kms_key_id: str | None,
         needs_default_encryption: bool,
+        needs_default_key: bool,
         needs_public: bool,
         not_older_than: float | None = None,
     ) -> RegionFacts:
@@ -46,7 +47,9 @@ class Facts:
             return RegionFacts(
                 place,
                 encrypted_by_default=by_default,
-                default_key=self._keep(place, "default key", lambda: self._default_key(place), since) if by_default else None,
+                default_key=self._keep(place, "default key", lambda: self._default_key(place), since)
+                if by_default or needs_default_key
+                else None,
                 key=self.key(place, kms_key_id, since) if kms_key_id else None,
                 public_sharing_blocked_by=self._keep(place, "public", lambda: self._public_blocked_by(place), since)
                 if needs_public

@@ -187,6 +187,8 @@ def _untag(tools: Tools, action: do.RemoveTags) -> str:
 def _enable(tools: Tools, action: do.EnableImage) -> str:
     tools.calls.ec2(action.place, "EnableImage", lambda ec2: ec2.enable_image(ImageId=action.image_id), about=action.image_id)
     tools.holding(action.place).fold_changed(action.image_id, lambda image: replace(image, state="available"))
+    # Disabling took all launch permissions away, by whomever it was done, and enabling gives none back.
+    tools.permissions(action.place).forget(action.image_id)
     return ""
 
 

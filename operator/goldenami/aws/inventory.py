@@ -146,6 +146,7 @@ class Inventory:
         *,
         kms_key_id: str | None = None,
         needs_default_encryption: bool = False,
+        needs_default_key: bool = False,
         needs_public: bool = False,
         not_older_than: float | None = None,
     ) -> RegionFacts:
@@ -154,6 +155,7 @@ class Inventory:
             place,
             kms_key_id=kms_key_id,
             needs_default_encryption=needs_default_encryption,
+            needs_default_key=needs_default_key,
             needs_public=needs_public,
             not_older_than=not_older_than,
         )

@@ -32,6 +32,8 @@ class _Record:
 @dataclass(frozen=True)
 class _Key:
     grants: tuple[KeyGrant, ...]
+    aws_managed: bool
+    """Made by AWS for the account: what it encrypts cannot be shared."""
     read_at: float
     audited_at: float
     image_ids: frozenset[str] = field(default_factory=frozenset)
@@ -54,7 +56,7 @@ class Permissions:
         if record is None or record.read_at < not_older_than or not record.covers(image.snapshot_ids):
             record = self._read_image(image)
         keys = {arn: self._key(arn, image.image_id, not_older_than) for arn in key_arns}
-        return self._grants(record, image.snapshot_ids, keys)
+        return self._told(record, image.snapshot_ids, keys)
 
     def cached(self, image: Image, key_arns: Iterable[str]) -> Grants | None:
         """None when any part of it is unknown: nothing is read."""
@@ -64,11 +66,16 @@ class Permissions:
             return None
         for arn in keys:
             self._concerns(arn, image.image_id)
-        return self._grants(record, image.snapshot_ids, {arn: key.grants for arn, key in keys.items() if key})
+        return self._told(record, image.snapshot_ids, {arn: key for arn, key in keys.items() if key})
 
     @staticmethod
-    def _grants(record: _Record, snapshot_ids: Iterable[str], keys: Mapping[str, tuple[KeyGrant, ...]]) -> Grants:
-        return Grants(record.launch, {name: record.snapshots.get(name, NOBODY) for name in snapshot_ids}, keys)
+    def _told(record: _Record, snapshot_ids: Iterable[str], keys: Mapping[str, _Key]) -> Grants:
+        return Grants(
+            record.launch,
+            {name: record.snapshots.get(name, NOBODY) for name in snapshot_ids},
+            {arn: key.grants for arn, key in keys.items()},
+            frozenset(arn for arn, key in keys.items() if key.aws_managed),
+        )
 
     def born(self, image_id: str) -> None:
         """A new image is nobody's but its owner's: there is nothing to read."""
@@ -165,12 +172,12 @@ class Permissions:
         )
         return translate.principals(answer.get("CreateVolumePermissions", ()))
 
-    def _key(self, arn: str, image_id: str, not_older_than: float) -> tuple[KeyGrant, ...]:
+    def _key(self, arn: str, image_id: str, not_older_than: float) -> _Key:
         key = self._keys.get(arn)
         if key is None or key.read_at < not_older_than:
             key = self._read_key(arn, key.image_ids if key else frozenset())
         self._concerns(arn, image_id)
-        return key.grants
+        return key
 
     def _concerns(self, arn: str, image_id: str) -> None:
         """Whose owner is told when the key's grants change."""
@@ -194,8 +201,13 @@ class Permissions:
             if not answer.get("Truncated"):
                 break
             marker = {"Marker": answer["NextMarker"]}
-        key = _Key(tuple(translate.key_grant(row) for row in rows), began, began, image_ids)  # type: ignore[arg-type]
+        managed = known.aws_managed if known else self._is_aws_managed(arn)
+        key = _Key(tuple(translate.key_grant(row) for row in rows), managed, began, began, image_ids)  # type: ignore[arg-type]
         with self._lock:
             if self._keys.get(arn) is known:
                 self._keys[arn] = key
         return key
+
+    def _is_aws_managed(self, arn: str) -> bool:
+        answer = self._calls.kms(self._place, "DescribeKey", lambda kms: kms.describe_key(KeyId=arn), about=arn)
+        return translate.key_facts(answer["KeyMetadata"]).aws_managed

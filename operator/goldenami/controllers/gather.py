@@ -60,7 +60,9 @@ class Gatherer:
             look = decide(self.version, observed).with_unread(self._unread)
             if not look.needs:
                 return look, observed
-            self._read_all(look.needs, observed)
+            # The source first: what else has to be known of a region depends on whether what is copied there is encrypted.
+            source = frozenset(need for need in look.needs if need.kind is NeedKind.SOURCE)
+            self._read_all(source or look.needs, observed)
         raise RuntimeError(f"{self.version.owner} {self.version.version} still needs {sorted(look.needs)} after {MAX_READS} reads")
 
     def observe(self) -> Observed:
@@ -134,7 +136,7 @@ class Gatherer:
             case NeedKind.SOURCE:
                 self._source = self._read_source()
             case NeedKind.FACTS:
-                self._facts[need.region] = self._read_facts(need.region)
+                self._facts[need.region] = self._read_facts(need.region, observed)
             case NeedKind.USAGE:
                 self._usage[need.subject] = self.inventory.usage(place, need.subject)
             case NeedKind.SNAPSHOTS:
@@ -150,14 +152,22 @@ class Gatherer:
         image = next(image for image in view.images if image.image_id == need.subject)
         self.inventory.grants(view.place, image, key_arns=key_arns(view, image), not_older_than=self.now())
 
-    def _read_facts(self, region: str) -> RegionFacts:
+    def _read_facts(self, region: str, observed: Observed) -> RegionFacts:
         key = next((replica.kms_key_id for replica in self.version.replicas if replica.region == region), None)
         return self.inventory.facts(
             self.version.place(region),
             kms_key_id=key,
             needs_default_encryption=bool(self.version.grantees) and not key,
+            needs_default_key=bool(self.version.grantees) and not key and self._encrypted_origin(observed),
             needs_public=self.version.grantees.public,
             not_older_than=self.freshness.images_since if self.asked else None,
+        )
+
+    def _encrypted_origin(self, observed: Observed) -> bool:
+        """What is copied is encrypted, as far as that is known: a copy without a key of its own then gets the region's default key."""
+        home = observed.regions[self.version.home_region]
+        return bool(self._source and any(part.encrypted for part in self._source.snapshots)) or any(
+            key_arns(home, image) for image in plan.ours(home, self.version)
         )
 
     def _read_source(self) -> SourceFacts:

@@ -14,7 +14,7 @@ from goldenami.controllers import report
 from goldenami.controllers.caretaker import Outcome
 from goldenami.controllers.world import World
 from goldenami.kube.client import Body
-from goldenami.plan import aliases
+from goldenami.plan import aliases, identity
 from goldenami.plan.actions import Action, PutParameter
 from goldenami.plan.aliases import Alias, AliasFinding, Parameters
 from goldenami.plan.identity import Owner
@@ -106,6 +106,8 @@ class Reader:
         try:
             listed = {found.name: found for found in inventory.parameters(place, self._owner, not_older_than=self._since)}
             taken = {name: found for at, name in sorted(self._taken) if at == place and (found := inventory.parameter(place, name))}
+            # A name that turned out to be taken may be our own: the answer that said so was lost.
+            listed |= {name: found for name, found in taken.items() if identity.owner_of(found.tags) == self._owner}
             return Parameters(self._with_values(place, listed, wanted), taken)
         except AwsError as error:
             return Parameters(problem=error.problem)
