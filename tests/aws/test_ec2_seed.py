@@ -33,7 +33,7 @@ def test_an_image_has_the_traits_it_is_sown_with(cloud: Cloud, fields: dict[str,
 @pytest.mark.parametrize(
     ("kind", "fields", "words"),
     [
-        row("an unknown kind", "seed", "volume", {}, "image, instance, snapshot"),
+        row("an unknown kind", "seed", "volume", {}, "image, instance, recipe, snapshot"),
         row("an unknown field of an image", "seed", "image", {"colour": "red"}, "colour"),
         row("an unknown field of a snapshot", "seed", "snapshot", {"colour": "red"}, "colour"),
         row("a state that no instance starts in", "seed", "instance", {"state": "lost"}, "lost"),

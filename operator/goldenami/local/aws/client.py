@@ -142,7 +142,7 @@ class LabControl:
         return dict(self._call("POST", "seed", what))
 
     def seed_one(self, kind: str, account: str, region: str, **fields: Any) -> dict[str, Any]:
-        """Makes one `image`, `snapshot` or `instance` with any trait (see `goldenami.local.aws.ec2.seed.seed`) and returns its ids."""
+        """Makes one `image`, `snapshot`, `instance` or `recipe` with any trait and returns its ids: see `ec2.seed.seed`."""
         return dict(self._call("POST", f"accounts/{account}/{region}/seed/{kind}", fields))
 
     def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None, query: Mapping[str, str] | None = None) -> Any:

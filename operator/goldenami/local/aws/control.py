@@ -67,7 +67,7 @@ class Control:
             ("POST", r"accounts/(\d{12})/reset", lambda request: self._reset(request.path[0])),
             ("POST", "reset", lambda _: self._reset(None)),
             ("POST", "seed", self._seed),
-            ("POST", r"accounts/(\d{12})/([a-z0-9-]+)/seed/(image|snapshot|instance)", self._seed_one),
+            ("POST", r"accounts/(\d{12})/([a-z0-9-]+)/seed/([a-z]+)", self._seed_one),
             ("POST", r"accounts/(\d{12})/enrol", self._enrol),
             ("GET", r"accounts/(\d{12})/memberships", self._memberships),
         )

@@ -1,4 +1,5 @@
-"""Things that exist before a test or a demo begins: images, snapshots and instances, made in an instant, in any account, with any trait.
+"""Things that exist before a test or a demo begins: images, snapshots, instances and Image Builder recipes, made in an
+instant, in any account, with any trait.
 
 Runs in the server process. Whoever speaks to the server from outside reaches `seed` through its control path.
 """
@@ -11,6 +12,7 @@ from goldenami.local.aws.ec2 import encryption, errors
 from goldenami.local.aws.ec2.call import Call
 from goldenami.local.aws.ec2.launches import disks_of, settle_instance
 from goldenami.local.aws.ec2.making import new_image
+from goldenami.local.aws.ec2.recipes import Kind, Recipe
 from goldenami.local.aws.ec2.records import Image, LaunchPermission, Reason, Snapshot, SnapshotState, State
 from goldenami.local.aws.ec2.records import Mapping as DeviceMapping
 from goldenami.local.aws.ec2.shell import Shell
@@ -28,8 +30,8 @@ _IMAGE_FIELDS = frozenset({
 
 
 def seed(kind: str, account: str, region: str, fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Makes one `image`, `snapshot` or `instance` and says its ids. Raises ValueError for another kind or an unknown field."""
-    makers: Mapping[str, Callable[..., dict[str, Any]]] = {"image": _image, "snapshot": _snapshot, "instance": _instance}
+    """Makes one `image`, `snapshot`, `instance` or `recipe` and says its ids. Raises ValueError for another kind or an unknown field."""
+    makers: Mapping[str, Callable[..., dict[str, Any]]] = {"image": _image, "snapshot": _snapshot, "instance": _instance, "recipe": _recipe}
     if kind not in makers:
         raise ValueError(f"seed makes {', '.join(sorted(makers))}; {kind!r} was asked for")
     with STORE.lock:
@@ -156,3 +158,17 @@ def _disks(call: Call, image: Image, volumes: Any) -> list[dict[str, Any]]:
         for volume in volumes or ()
     ]
     return disks_of(call, image, requested)
+
+
+def _recipe(
+    call: Call, *, name: str, parent_image: str, version: str = "1.0.0", container: bool = False,
+    instance_image: str | None = None, platform: str = "Linux", description: str | None = None, tags: Mapping[str, str] | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """A version of an Image Builder recipe that is built on `parent_image`; a container recipe on an instance of `instance_image`."""
+    kind: Kind = "container-recipe" if container else "image-recipe"
+    arn = f"arn:aws:imagebuilder:{call.region}:{call.account}:{kind}/{name.lower().replace(' ', '-')}/{version}"
+    call.store.recipes[call.account, call.region][arn] = Recipe(
+        arn=arn, kind=kind, name=name, version=version, owner=call.account, parent_image=parent_image, created_at=call.now,
+        instance_image=instance_image, platform=platform, description=description, tags=dict(tags or {}),
+    )  # fmt: skip
+    return {"recipe_arn": arn}

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from goldenami.local.aws import lab
+from goldenami.local.aws.ec2.recipes import Recipe
 from goldenami.local.aws.ec2.records import AccountSettings, Image, Retained, Snapshot, State
 from goldenami.local.aws.ec2.retention import Rule
 
@@ -41,6 +42,7 @@ class Store:
         self.copying_snapshots: dict[Place, set[str]] = defaultdict(set)
         self.rules: dict[Place, dict[str, Rule]] = defaultdict(dict)  # of the Recycle Bin, by their ids
         self.retained: dict[Place, dict[str, Retained]] = defaultdict(dict)  # what is in the Recycle Bin
+        self.recipes: dict[Place, dict[str, Recipe]] = defaultdict(dict)  # EC2 Image Builder's, by their ARNs
         self._users: dict[str, set[str]] = defaultdict(set)  # snapshot id: ids of the images that refer to it
         self._due: list[tuple[float, int, Callable[[float], None]]] = []
         self._sequence = itertools.count(1)
@@ -122,7 +124,7 @@ class Store:
     def _clear(self) -> None:
         held: Iterable[Any] = (
             self.images, self.owned, self.snapshots, self.owned_snapshots, self.settings,
-            self.tokens, self.copying, self.copying_snapshots, self.rules, self.retained, self._users, self._due,
+            self.tokens, self.copying, self.copying_snapshots, self.rules, self.retained, self.recipes, self._users, self._due,
         )  # fmt: skip
         for each in held:
             each.clear()
@@ -137,7 +139,7 @@ class Store:
             if owner == account:
                 for snapshot in list(snapshots.values()):
                     self.remove_snapshot(snapshot)
-        by_place: Iterable[dict[Place, Any]] = (self.settings, self.rules, self.retained)
+        by_place: Iterable[dict[Place, Any]] = (self.settings, self.rules, self.retained, self.recipes)
         for held in by_place:
             for place in [place for place in held if place[0] == account]:
                 del held[place]

@@ -16,9 +16,9 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 
 from goldenami.local.aws import ec2, lab
 from goldenami.local.aws.calls import Call, Environ, forget_sessions
-from goldenami.local.aws.services import kms, parameters, recycle_bin, regions, rest, sts
+from goldenami.local.aws.services import image_builder, kms, parameters, recycle_bin, regions, rest, sts
 
-BESIDE_MOTO: Mapping[str, rest.Operations] = {"rbin": recycle_bin.OPERATIONS}
+BESIDE_MOTO: Mapping[str, rest.Operations] = {"rbin": recycle_bin.OPERATIONS, "imagebuilder": image_builder.OPERATIONS}
 """Services that moto lacks, by their signing names."""
 
 UNKNOWN_OPERATION = (NotImplementedError, OperationNotFoundError)
