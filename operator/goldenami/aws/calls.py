@@ -111,11 +111,11 @@ class Calls:
     def kms(self, place: Place, operation: str, ask: "Callable[[KMSClient], T]", *, about: str = "") -> T:
         return self._call(place, "kms", operation, ask, about)
 
-    def closed_regions(self, account: Account) -> frozenset[str]:
-        """Regions this account has not opted in to; read every ten minutes at most."""
+    def closed_regions(self, account: Account, not_older_than: float | None = None) -> frozenset[str]:
+        """Regions this account has not opted in to; read every ten minutes at most, unless asked for anew."""
         with self._lock:
             dated = self._opt_in.setdefault(account, Dated(lambda: self._read_closed(account), self._clock))
-        return dated.get(self._clock() - OPT_IN_SECONDS)
+        return dated.get(self._clock() - OPT_IN_SECONDS if not_older_than is None else not_older_than)
 
     def _read_closed(self, account: Account) -> frozenset[str]:
         home = self.sessions.home(account)

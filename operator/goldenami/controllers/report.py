@@ -25,7 +25,7 @@ CHANGED_SECONDS = 30.0
 """How old a listing may be for a changed spec."""
 POLL_SECONDS = 0.5
 """How old a listing may be while something is pending: objects that poll at the same moment share one."""
-PROGRESS_SECONDS = 10.0
+PROGRESS_SECONDS = 5.0
 """How old the listing of snapshots, which tells a copy's progress, may be meanwhile."""
 
 SHORTEST_POLL_SECONDS, LONGEST_POLL_SECONDS, POLL_SHARE = 1.0, 30.0, 0.1
