@@ -39,7 +39,7 @@ class Facts:
         """Each part is kept for ten minutes, or not older than asked for. A problem instead of an exception."""
         since = not_older_than
         try:
-            if place.region in self._calls.closed_regions(place.account):
+            if place.region in self._calls.closed_regions(place.account, since):
                 return RegionFacts(place, problem=region_not_enabled(place, "Preflight").problem)
             by_default = (
                 self._keep(place, "encryption", lambda: self._encrypted_by_default(place), since) if needs_default_encryption else None
