@@ -200,11 +200,11 @@ def test_public_access_that_nobody_declared_is_removed_at_the_next_look_whatever
         corner.ec2(AWAY).modify_image_attribute(ImageId=image, LaunchPermission={"Add": [{"Group": "all"}]})
 
     # Without being asked: the listing tells it, at the latest with the resync.
+    until(corner, lambda: all(corner.shared_with(image, AWAY) == {corner.partner} for image in images.values()), "no longer public")
+    until(corner, lambda: all(exposures(corner, family) for family in families), "an event for each")
     for family, image in images.items():
-        until(corner, lambda at=image: corner.shared_with(at, AWAY) == {corner.partner}, f"{image} no longer public")
-        told = until(corner, lambda at=family: [text for reason, text in events_of(corner, iv(at)) if reason == "PublicExposure"], "told")
-        assert image in told[0]
-        assert AWAY in told[0]
+        assert image in exposures(corner, family)[0]
+        assert AWAY in exposures(corner, family)[0]
         corner.ready(family)
 
 
@@ -300,6 +300,10 @@ def test_hundreds_of_principals_are_granted_five_hundred_a_call_and_taken_away_s
 # --- questions ---
 
 
+def exposures(world: World, name: str) -> list[str]:
+    return [text for reason, text in events_of(world, iv(name)) if reason == "PublicExposure"]
+
+
 def accounts(count: int, series: int) -> list[str]:
     return [f"{series}{number:011d}" for number in range(count)]
 
@@ -326,4 +330,4 @@ def share_by_hand(world: World, image: dict[str, Any], region: str, account: str
 
 
 def organization_of(lab: Any, account: str) -> str:
-    return next(arn for arn in lab.memberships(account) if ":organization/" in arn)
+    return str(next(arn for arn in lab.memberships(account) if ":organization/" in arn))

@@ -10,6 +10,8 @@ from support.scenes import changed_settings, declared, events_of, image_of, imag
 
 Row = Callable[[World], Body]
 
+BOOTS = {"architecture": "x86_64", "bootMode": "uefi", "rootDeviceName": "/dev/xvda", "enaSupport": True}
+
 # --- images ---
 
 
@@ -214,8 +216,6 @@ def test_home_that_is_not_among_the_replicas_is_kept_unshared_as_the_source_of_r
 
 
 # --- snapshots ---
-
-BOOTS = {"architecture": "x86_64", "bootMode": "uefi", "rootDeviceName": "/dev/xvda", "enaSupport": True}
 
 
 def test_a_snapshot_is_registered_with_everything_that_is_declared_and_stays_the_users(corner: World, name: str) -> None:
