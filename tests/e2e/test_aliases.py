@@ -141,6 +141,23 @@ def test_the_alias_of_a_region_that_goes_is_taken_out_of_use(corner: World, name
     assert corner.parameter(f"/{name}/current", HOME) is not None
 
 
+def test_a_parameter_that_may_not_be_deleted_is_told_and_not_forgotten(corner: World, name: str) -> None:
+    corner.apply(with_alias(corner, name, deletionPolicy="Delete"))
+    corner.ready(name)
+    refused = {"code": "AccessDeniedException", "message": "You are not authorized.", "operation": "ssm.DeleteParameter"}
+    corner.aws.lab.add_fault("refuse", account=corner.account, region=AWAY, resource=f"/{name}/", times=1000, **refused)
+
+    corner.patch("goldenimage", name, {"spec": {"aliases": []}})
+    condition = corner.reason("AccessDenied", name)
+
+    assert f"/{name}/current" in condition["message"]
+    assert AWAY in condition["message"]
+    corner.aws.lab.clear_faults()
+    look_again(corner, name)
+    until(corner, lambda: corner.parameter(f"/{name}/current", AWAY) is None, "deleted")
+    corner.ready(name)
+
+
 def test_a_new_version_moves_the_alias_once_its_images_are_shared(corner: World, name: str) -> None:
     corner.apply(with_alias(corner, name, sharing={"accounts": [corner.partner]}))
     corner.ready(name)

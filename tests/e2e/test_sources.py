@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from support.operator import AWAY, FAR, HOME, Body, World, snapshots_of, tags_of
-from support.scenes import changed_settings, declared, events_of, image_of, images_of, iv, made, new_key, owner_tag, until
+from support.scenes import changed_settings, declared, events_of, image_of, images_of, iv, kms, made, new_key, owner_tag, until
 
 Row = Callable[[World], Body]
 
@@ -26,6 +26,15 @@ BOOTS = {"architecture": "x86_64", "bootMode": "uefi", "rootDeviceName": "/dev/x
         pytest.param(
             lambda world: {"account": world.partner, "public": True, "snapshot_public": True},
             id="a public image of another account is copied",
+        ),
+        pytest.param(
+            lambda world: {
+                "account": world.partner,
+                "users": [world.account],
+                "snapshot_users": [world.account],
+                "kms_key": key_for(world, account=world.partner, grantee=world.account),
+            },
+            id="an image of another account whose key this account may use is copied",
         ),
     ],
 )
@@ -336,6 +345,14 @@ def is_of(call: Any, name: str) -> bool:
 def encrypted_abroad(world: World) -> str:
     key = new_key(world, account=world.partner)
     return world.seed(account=world.partner, users=[world.account], snapshot_users=[world.account], kms_key=key)
+
+
+def key_for(world: World, *, account: str, grantee: str) -> str:
+    """A key of one account that another may use."""
+    key = new_key(world, account=account)
+    operations = ["DescribeKey", "Decrypt", "ReEncryptFrom", "CreateGrant"]
+    kms(world, account=account).create_grant(KeyId=key, GranteePrincipal=f"arn:aws:iam::{grantee}:root", Operations=operations)
+    return key
 
 
 def snapshot_abroad(world: World) -> str:

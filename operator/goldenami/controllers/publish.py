@@ -15,7 +15,7 @@ from goldenami.controllers.caretaker import Outcome
 from goldenami.controllers.world import World
 from goldenami.kube.client import Body
 from goldenami.plan import aliases, identity
-from goldenami.plan.actions import Action, PutParameter
+from goldenami.plan.actions import Action, DeleteParameter, PutParameter, TagParameter
 from goldenami.plan.aliases import Alias, AliasFinding, Parameters
 from goldenami.plan.identity import Owner
 from goldenami.plan.values import Account, Parameter, Place, Problem
@@ -63,11 +63,12 @@ def publish(
         # A name that is taken is no failure yet: whose it is decides.
         failures = tuple((action, problem) for action, problem in failures if problem.reason is not Reason.ALIAS_CONFLICT)
     findings = tuple(_with_failure(finding, failures) for finding in findings)
+    told = (*findings, *_not_withdrawn(declared, wanted, known, failures))
     return Published(
-        _result(findings, surplus if not mutable else ()),
+        _result(told, surplus if not mutable else ()),
         _status(declared, findings, known, current),
         () if mutable else actions,
-        _outcome(findings),
+        _outcome(told),
     )
 
 
@@ -206,6 +207,25 @@ def _surplus(
     occupied = {replica.region for child in children.values() for replica in child.status.replicas if replica.image_id} - declared_regions
     left = {place: parameters for place, parameters in known.items() if place.region not in occupied}
     return aliases.surplus(owner, wanted, left, delete=declared.spec.deletion_policy == "Delete")
+
+
+def _not_withdrawn(
+    declared: GoldenImage, wanted: tuple[Alias, ...], known: Mapping[Place, Parameters], failures: Failures
+) -> tuple[AliasFinding, ...]:
+    """What no alias declares any more and could not be taken out of use, or not even be looked at."""
+    refused = [
+        AliasFinding(Alias(action.place, action.parameter), problem.reason, problem.message)
+        for action, problem in failures
+        if isinstance(action, DeleteParameter | TagParameter)
+        and (action.place, action.parameter) not in {(w.place, w.parameter) for w in wanted}
+    ]
+    places = {place.region: place for place in known.keys() - {alias.place for alias in wanted}}
+    unread = [
+        AliasFinding(Alias(place, row.parameter), why.reason, f"{row.parameter} in {row.region} stays for now: {why.message}")
+        for row in declared.status.aliases
+        if (place := places.get(row.region)) and (why := known[place].problem)
+    ]
+    return (*refused, *unread)
 
 
 def _status(

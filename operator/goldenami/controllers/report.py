@@ -209,7 +209,7 @@ def _pause(finding: Finding, observed: Observed) -> float | None:
         age = max(0.0, observed.now - image.created_epoch_seconds)
         return min(LONGEST_POLL_SECONDS, max(SHORTEST_POLL_SECONDS, POLL_SHARE * age))
     if finding.reason is Reason.SOURCE_PENDING:
-        return 10 * STEP_SECONDS
+        return 5 * STEP_SECONDS
     # What only waits for another finding's image has no pause of its own: that finding has.
     waits = finding.reason in (Reason.SHARING_PENDING, Reason.SUSPENDED) and not finding.actions
     return STEP_SECONDS if (finding.reason.outcome is Outcome.PROGRESSING and not waits) or finding.actions else None
