@@ -321,8 +321,150 @@ def test_a_template_names_the_image_to_launch(cloud: Cloud, version: str | None,
     assert run(cloud, None, LaunchTemplate=wanted)["ImageId"] == images[number]
 
 
-def test_a_parameter_names_the_image_to_launch(cloud: Cloud) -> None:
-    """Research 7.2: resolve:ssm."""
+def parameter(cloud: Cloud, *image_ids: str, account: str | None = None) -> None:
+    """/golden/web with a version per image; the first is labelled `stable`."""
+    ssm = cloud.aws.client("ssm", account=account or cloud.account)
+    for image_id in image_ids:
+        ssm.put_parameter(Name="/golden/web", Value=image_id, Type="String", Overwrite=True)
+    ssm.label_parameter_version(Name="/golden/web", ParameterVersion=1, Labels=["stable"])
+
+
+@pytest.mark.parametrize(
+    ("reference", "number"),
+    [
+        row("its newest value", "research 7.2", "resolve:ssm:/golden/web", 1),
+        row("a version", "research 7.2", "resolve:ssm:/golden/web:1", 0),
+        row("a label", "research 7.2", "resolve:ssm:/golden/web:stable", 0),
+        row("its ARN", "research 7.2", "resolve:ssm:arn:aws:ssm:us-east-1:{account}:parameter/golden/web", 1),
+        row("another account's", "research 7.2", "resolve:ssm:arn:aws:ssm:us-east-1:{other}:parameter/golden/web:1", 2),
+    ],
+)
+def test_a_parameter_names_the_image_to_launch(cloud: Cloud, reference: str, number: int) -> None:
+    images = [cloud.image(), cloud.image(), cloud.image()]
+    parameter(cloud, *images[:2])
+    parameter(cloud, images[2], account=cloud.other)
+    assert run(cloud, reference.format(account=cloud.account, other=cloud.other))["ImageId"] == images[number]
+
+
+def test_a_template_keeps_its_reference_and_is_read_at_launch(cloud: Cloud) -> None:
+    """DescribeLaunchTemplateVersions ResolveAlias; RunInstances."""
+    old, new = cloud.image(), cloud.image()
+    parameter(cloud, old)
+    template(cloud, "web-a", "resolve:ssm:/golden/web")
+    (version,) = cloud.ec2().describe_launch_template_versions(LaunchTemplateName="web-a")["LaunchTemplateVersions"]
+    assert version["LaunchTemplateData"]["ImageId"] == "resolve:ssm:/golden/web"
+    parameter(cloud, new)
+    (version,) = cloud.ec2().describe_launch_template_versions(LaunchTemplateName="web-a", ResolveAlias=True)["LaunchTemplateVersions"]
+    assert version["LaunchTemplateData"]["ImageId"] == new
+    run(cloud, None, LaunchTemplate={"LaunchTemplateName": "web-a"})
+    assert len(instances_of(cloud, new)) == 1
+
+
+def test_an_unknown_parameter_launches_nothing(cloud: Cloud) -> None:
+    assert error_of(lambda: run(cloud, "resolve:ssm:/none"))[0] == "InvalidParameterValue"
+    parameter(cloud, cloud.image())
+    assert error_of(lambda: run(cloud, "resolve:ssm:/golden/web:7"))[0] == "InvalidParameterValue"
+
+
+# Deleting versions
+
+
+def delete(cloud: Cloud, *numbers: str) -> tuple[list[int], dict[int, str]]:
+    """The versions that went, and the reasons of those that stayed."""
+    answer = cloud.ec2().delete_launch_template_versions(LaunchTemplateName="web-a", Versions=list(numbers))
+    gone = [each["VersionNumber"] for each in answer["SuccessfullyDeletedLaunchTemplateVersions"]]
+    return gone, {each["VersionNumber"]: each["ResponseError"]["Code"] for each in answer["UnsuccessfullyDeletedLaunchTemplateVersions"]}
+
+
+def test_versions_are_deleted_but_never_the_default_one(cloud: Cloud) -> None:
+    """DeleteLaunchTemplateVersions."""
+    images = [cloud.image() for _ in range(4)]
+    template(cloud, "web-a", *images)
+    assert delete(cloud, "1", "2", "4", "9") == ([2, 4], {1: "unexpectedError", 9: "launchTemplateVersionDoesNotExist"})
+    assert versions(cloud, LaunchTemplateName="web-a") == [("web-a", 1), ("web-a", 3)]
+    assert versions(cloud, Versions=["$Latest"]) == [("web-a", 3)]
+    assert cloud.ec2().describe_launch_templates()["LaunchTemplates"][0]["LatestVersionNumber"] == 3
+    assert run(cloud, None, LaunchTemplate={"LaunchTemplateName": "web-a", "Version": "$Latest"})["ImageId"] == images[2]
+
+
+def test_a_version_number_is_never_used_again(cloud: Cloud) -> None:
+    """Research 7.2."""
+    template(cloud, "web-a", "ami-1", "ami-2")
+    delete(cloud, "2")
+    assert version_of(cloud, LaunchTemplateName="web-a")["LaunchTemplateVersion"]["VersionNumber"] == 3
+    assert delete(cloud, "2") == ([], {2: "launchTemplateVersionDoesNotExist"})
+
+
+def test_another_default_version_counts_at_once(cloud: Cloud) -> None:
+    """ModifyLaunchTemplate."""
+    images = [cloud.image(), cloud.image()]
+    template(cloud, "web-a", *images)
+    changed = cloud.ec2().modify_launch_template(LaunchTemplateName="web-a", DefaultVersion="2")["LaunchTemplate"]
+    assert (changed["DefaultVersionNumber"], changed["LatestVersionNumber"]) == (2, 2)
+    assert run(cloud, None, LaunchTemplate={"LaunchTemplateName": "web-a"})["ImageId"] == images[1]
+    assert delete(cloud, "1", "2") == ([1], {2: "unexpectedError"})
+    gone = "InvalidLaunchTemplateId.VersionNotFound"
+    assert error_of(cloud.ec2().modify_launch_template, LaunchTemplateName="web-a", DefaultVersion="1") == (gone, 400)
+
+
+def test_all_of_many_versions_are_listed_by_pages_of_two_hundred(cloud: Cloud) -> None:
+    """DescribeLaunchTemplateVersions MaxResults: 1 to 200."""
+    cloud.ec2().create_launch_template(LaunchTemplateName="web-a", LaunchTemplateData={"ImageId": "ami-1"})
+    for _ in range(205):
+        version_of(cloud, LaunchTemplateName="web-a")
+    pages = list(cloud.ec2().get_paginator("describe_launch_template_versions").paginate(LaunchTemplateName="web-a"))
+    assert [len(page["LaunchTemplateVersions"]) for page in pages] == [200, 6]
+
+
+@pytest.mark.parametrize(
+    ("act", "code", "status"),
+    [
+        refusal(
+            "201 versions", "DeleteLaunchTemplateVersions", "InvalidParameterValue", lambda w: delete(w, *map(str, range(1, 202)))
+        ),
+        refusal("a version by its word", "DeleteLaunchTemplateVersions", "InvalidParameterValue", lambda w: delete(w, "$Latest")),
+        refusal(
+            "a page of 201", "DescribeLaunchTemplateVersions", "InvalidParameterValue",
+            lambda w: versions(w, LaunchTemplateName="web-a", MaxResults=201),
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_too_much_of_a_template_is_refused(cloud: Cloud, act: Act, code: str, status: int) -> None:
+    template(cloud, "web-a", "ami-1", "ami-2")
+    assert_refused(cloud, act, code, status)
+
+
+# What is left of an instance
+
+
+def test_a_terminated_instance_is_listed_for_an_hour(cloud: Cloud) -> None:
+    """Research 2 DescribeInstances: terminated instances linger."""
     image_id = cloud.image()
-    cloud.aws.client("ssm", account=cloud.account).put_parameter(Name="/golden/web", Value=image_id, Type="String")
-    assert run(cloud, "resolve:ssm:/golden/web")["ImageId"] == image_id
+    instance_id = run(cloud, image_id)["InstanceId"]
+    cloud.ec2().terminate_instances(InstanceIds=[instance_id])
+    assert [each["State"]["Name"] for each in instances_of(cloud, image_id)] == ["terminated"]
+    cloud.pass_time(3600)
+    assert instances_of(cloud, image_id) == []
+    assert error_of(cloud.ec2().describe_instances, InstanceIds=[instance_id]) == ("InvalidInstanceID.NotFound", 400)
+
+
+@pytest.mark.parametrize(
+    ("start", "age_seconds"),
+    [
+        row("by another account", "LastLaunchedTime", lambda w, image_id: run(w, image_id, account=w.other), 0),
+        row("from a template", "LastLaunchedTime", lambda w, image_id: from_template(w, image_id), 0),
+        row("of an instance that is sown", "seed", lambda w, image_id: w.instance(image_id=image_id, age_seconds=60), 60),
+    ],
+)
+def test_every_launch_shows_a_day_later(cloud: Cloud, start: Any, age_seconds: int) -> None:
+    image_id = cloud.image(users=[cloud.other])
+    start(cloud, image_id)
+    cloud.pass_time(DAY_SECONDS - age_seconds - 1)
+    assert "LastLaunchedTime" not in cloud.shown(image_id)
+    cloud.pass_time(1)
+    assert cloud.shown(image_id)["LastLaunchedTime"].startswith("20")
+
+
+def from_template(cloud: Cloud, image_id: str) -> None:
+    template(cloud, "web-a", image_id)
+    run(cloud, None, LaunchTemplate={"LaunchTemplateName": "web-a"})

@@ -24,6 +24,7 @@ class Settings:
     deregistered_empty_seconds: float = 60.0  # a deregistered id answers with an empty list this long, then NotFound
     snapshot_in_use_seconds: float = 0.0  # DeleteSnapshot still says InUse this long after its last image was deregistered
     launched_seconds: float = 86400.0  # LastLaunchedTime shows a launch this much later
+    terminated_seconds: float = 3600.0  # a terminated instance is listed this long
     first_rule_seconds: float = 1800.0  # a region's first Recycle Bin rule keeps nothing for so long
     seed: int = 1
     regions_not_opted_in: tuple[str, ...] = ("af-south-1", "me-south-1")

@@ -1,22 +1,23 @@
-"""RunInstances and CreateVolume: moto makes instances and volumes, this module decides whether they may be made, and from what.
+"""RunInstances, TerminateInstances and CreateVolume: moto makes instances and volumes, this module decides whether they may be made, and
+from what.
 
 The image must exist for the caller, be available, and its snapshots' keys usable; otherwise EC2 refuses the call, or lets the instance die.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
-from goldenami.local.aws.ec2 import encryption, errors
+from goldenami.local.aws.ec2 import aliases, encryption, errors, templates
 from goldenami.local.aws.ec2.call import Call
 from goldenami.local.aws.ec2.making import completed_snapshot
 from goldenami.local.aws.ec2.records import Image, State
-from goldenami.local.aws.ec2.shell import Original
+from goldenami.local.aws.ec2.shell import Original, TemplateVersion
 from goldenami.local.aws.ec2.visibility import registered_image
 
-_SSM_PREFIX = "resolve:ssm:"
 _BLANK_VOLUME_GIB = 8
 # The disks are hung on afterwards: moto would look for their snapshots, the template's too, among its own.
-_PLACEHOLDER = [{"DeviceName": "/dev/xvda", "Ebs": {"VolumeSize": _BLANK_VOLUME_GIB}}]
+PLACEHOLDER = [{"DeviceName": "/dev/xvda", "Ebs": {"VolumeSize": _BLANK_VOLUME_GIB}}]
 
 
 def run_instances(call: Call) -> Original:
@@ -24,17 +25,20 @@ def run_instances(call: Call) -> Original:
     if known is not None:
         return known
     parameters = dict(call.params)
-    image = launchable(call, _image_id(call))
-    requested = parameters.get("BlockDeviceMappings") or _template_data(call).get("BlockDeviceMappings") or ()
+    version = _template_version(call)
+    data = version.data if version else {}
+    image = launchable(call, _image_id(call, data))
+    requested = parameters.get("BlockDeviceMappings") or data.get("BlockDeviceMappings") or ()
     disks = disks_of(call, image, requested)
     call.confirm()
     # There is always room for as many as are wanted; moto would start only as many as are needed.
-    _set(call.params, ImageId=image.id, BlockDeviceMappings=_PLACEHOLDER, MinCount=call.number("MaxCount") or 1)
+    _set(call.params, ImageId=image.id, BlockDeviceMappings=PLACEHOLDER, MinCount=call.number("MaxCount") or 1)
+    if version:  # moto counts versions that were deleted
+        _set(call.params, LaunchTemplate={"LaunchTemplateId": version.template_id, "Version": str(version.number)})
     answer = call.shell.original()
     _set(call.params, **{"BlockDeviceMappings": None, "ImageId": None, **parameters})
     for instance in answer.result.result.instances:
         settle_instance(call, instance, image, disks)
-    _remember_launch(call, image)
     call.remember(answer)
     return answer
 
@@ -49,29 +53,17 @@ def _set(params: Mapping[str, Any], **values: Any) -> None:
             params[name] = value
 
 
-def _template_data(call: Call) -> Mapping[str, Any]:
-    wanted = call.params.get("LaunchTemplate") or {}
-    if not wanted:
-        return {}
-    template = call.shell.template(wanted.get("LaunchTemplateId"), wanted.get("LaunchTemplateName"))
-    data: Mapping[str, Any] = template.get_version(wanted.get("Version") or "$Default").data
-    return data
+def _template_version(call: Call) -> TemplateVersion | None:
+    wanted = call.params.get("LaunchTemplate")
+    return templates.named(call.shell, wanted) if wanted else None
 
 
-def _image_id(call: Call) -> str:
-    reference = call.text("ImageId") or str(_template_data(call).get("ImageId") or "")
+def _image_id(call: Call, data: Mapping[str, Any]) -> str:
+    """What the call names, or its launch template, read as it stands now."""
+    reference = call.text("ImageId") or str(data.get("ImageId") or "")
     if not reference:
         raise errors.missing_parameter("ImageId")
-    return _parameter_value(call, reference) if reference.startswith(_SSM_PREFIX) else reference
-
-
-def _parameter_value(call: Call, reference: str) -> str:
-    from moto.ssm.models import ssm_backends
-
-    parameter = ssm_backends[call.account][call.region].get_parameter(reference.removeprefix(_SSM_PREFIX))
-    if parameter is None:
-        raise errors.invalid_value(f"The parameter {reference.removeprefix(_SSM_PREFIX)} does not exist")
-    return str(parameter.value)
+    return aliases.image_of(call.account, call.region, reference)
 
 
 def launchable(call: Call, image_id: str) -> Image:
@@ -135,8 +127,10 @@ def _disk(call: Call, device: str, values: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def settle_instance(call: Call, instance: Any, image: Image, disks: list[dict[str, Any]]) -> None:
+def settle_instance(call: Call, instance: Any, image: Image, disks: list[dict[str, Any]], *, launched_at: float | None = None) -> None:
     """Gives moto's fresh instance what its image has, and lets it die where a key of the image's disks cannot be used."""
+    instance.image_id = image.id
+    _remember_launch(call, instance, image, call.now if launched_at is None else launched_at)
     instance.architecture, instance.virtualization_type = image.architecture, image.virtualization
     instance.platform, instance.root_device_name = image.platform, image.root_device_name or "/dev/xvda"
     instance.root_device_type = image.root_device_type
@@ -147,18 +141,38 @@ def settle_instance(call: Call, instance: Any, image: Image, disks: list[dict[st
     unusable = [each for each in call.store.snapshots_of(image) if not encryption.accessible(call.account, call.region, each.kms_key)]
     if unusable:
         instance.terminate()
+        bury(call, [instance.id])
         instance.state_reason.code = "Client.InternalError"
         instance.state_reason.message = "Client.InternalError: Client error on launch"
 
 
-def _remember_launch(call: Call, image: Image) -> None:
-    """LastLaunchedTime tells of a launch a day late."""
-    launched_at = call.now
+def _remember_launch(call: Call, instance: Any, image: Image, launched_at: float) -> None:
+    """LastLaunchedTime tells of a launch a day late, whoever launched it, and by what."""
+    call.store.launched[instance.id] = launched_at
+    instance.launch_time = datetime.fromtimestamp(launched_at, UTC).replace(tzinfo=None)  # naive UTC, as moto keeps it
 
     def show(now: float) -> None:  # noqa: ARG001
         image.last_launched_at = max(launched_at, image.last_launched_at or 0.0)
 
-    call.store.at(call.now + call.lab.settings.launched_seconds, show)
+    call.store.at(launched_at + call.lab.settings.launched_seconds, show)
+
+
+def terminate_instances(call: Call) -> Original:
+    """Terminated instances are listed for an hour."""
+    answer = call.shell.original()
+    bury(call, call.texts("InstanceIds"))
+    return answer
+
+
+def bury(call: Call, instance_ids: Sequence[str]) -> None:
+    """Lets terminated instances vanish from the listings when their time is over."""
+
+    def vanish(_: float) -> None:
+        call.shell.forget_instances(instance_ids)
+        for instance_id in instance_ids:
+            call.store.launched.pop(instance_id, None)
+
+    call.store.at(call.now + call.lab.settings.terminated_seconds, vanish)
 
 
 def create_volume(call: Call) -> Original:

@@ -121,9 +121,12 @@ def _snapshot(
 
 def _instance(
     call: Call, *, image_id: str | None = None, volumes: Any = None, state: str = "running", tags: Mapping[str, str] | None = None,
-    instance_type: str = "t3.micro", fixed_id: str | None = None,
+    instance_type: str = "t3.micro", age_seconds: float = 0.0, fixed_id: str | None = None,
 ) -> dict[str, Any]:  # fmt: skip
-    """An instance of an image (a new one, unless `image_id` names one) with these volumes, or the image's own; running or stopped."""
+    """An instance of an image (a new one, unless `image_id` names one) with these volumes, or the image's own; running or stopped.
+
+    It was launched `age_seconds` ago.
+    """
     if state not in {"running", "stopped"}:
         raise ValueError(f"an instance is running or stopped; {state!r} was asked for")
     image = _image_to_launch(call, image_id, volumes)
@@ -134,7 +137,7 @@ def _instance(
     raw = reservation.instances[0]
     raw.id = fixed_id or raw.id
     raw.add_tags(dict(tags or {}))
-    settle_instance(call, raw, image, _disks(call, image, volumes))
+    settle_instance(call, raw, image, _disks(call, image, volumes), launched_at=call.now - age_seconds)
     if state == "stopped":
         raw.stop()
     instance = call.shell.instance(raw.id)

@@ -4,7 +4,7 @@ Nothing else in the image core touches moto's models.
 What is read comes back as our own values; what is written is one small call each.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -50,6 +50,15 @@ class Instance:
 
 
 @dataclass(frozen=True)
+class Use:
+    """An instance and the image it was launched from."""
+
+    instance_id: str
+    image_id: str
+    state: str
+
+
+@dataclass(frozen=True)
 class TemplateVersion:
     template_id: str
     template_name: str
@@ -66,6 +75,13 @@ def answer_of(result: Mapping[str, Any]) -> Original:
     from moto.core.responses import ActionResult
 
     return Original(ActionResult(result))
+
+
+def accounts_in(region: str) -> list[str]:
+    """The accounts that have ever used EC2 in a region."""
+    from moto.ec2.models import ec2_backends
+
+    return [account for account, regions in list(ec2_backends.items()) if region in list(regions.keys())]
 
 
 class Shell:
@@ -98,6 +114,16 @@ class Shell:
             else self.backend.describe_instances(filters=filters)
         )
         return found
+
+    def uses(self) -> list[Use]:
+        """Every instance, terminated ones too, in the order they were started."""
+        return [Use(each.id, each.image_id, each.state) for each in self.backend.all_instances()]
+
+    def forget_instances(self, instance_ids: Sequence[str]) -> None:
+        for reservation in list(self.backend.reservations.values()):
+            reservation.instances = [each for each in reservation.instances if each.id not in instance_ids]
+            if not reservation.instances:
+                del self.backend.reservations[reservation.id]
 
     def instance(self, instance_id: str) -> Instance | None:
         found = self.raw_instance(instance_id)
@@ -175,6 +201,8 @@ class Shell:
         return self.backend.get_launch_template(template_id) if template_id else self.backend.get_launch_template_by_name(name)
 
     def versions(self, template: Any) -> list[TemplateVersion]:
+        """The versions that were not deleted, oldest first."""
+        kept = [version for version in template.versions if not getattr(version, "deleted", False)]
         return [
             TemplateVersion(
                 template_id=template.id,
@@ -184,7 +212,17 @@ class Shell:
                 data={key: value for key, value in version.data.items() if value is not None},
                 create_time=version.create_time,
                 default=template.is_default(version),
-                latest=version.number == template.latest_version_number,
+                latest=version.number == kept[-1].number,
             )
-            for version in template.versions
+            for version in kept
         ]
+
+    def delete_version(self, template: Any, number: int) -> None:
+        """moto finds versions by their place in its list, and numbers are never used again: a deleted one stays there, marked."""
+        template.versions[number - 1].deleted = True
+
+    def stamp_newest(self, template: Any, now: datetime) -> None:
+        """Gives a fresh template or version the lab's time (naive UTC, as moto keeps it)."""
+        template.versions[-1].create_time = now
+        if len(template.versions) == 1:
+            template.create_time = now

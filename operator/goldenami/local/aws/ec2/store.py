@@ -43,6 +43,7 @@ class Store:
         self.rules: dict[Place, dict[str, Rule]] = defaultdict(dict)  # of the Recycle Bin, by their ids
         self.retained: dict[Place, dict[str, Retained]] = defaultdict(dict)  # what is in the Recycle Bin
         self.recipes: dict[Place, dict[str, Recipe]] = defaultdict(dict)  # EC2 Image Builder's, by their ARNs
+        self.launched: dict[str, float] = {}  # instance id: when, by the lab's clock
         self._users: dict[str, set[str]] = defaultdict(set)  # snapshot id: ids of the images that refer to it
         self._due: list[tuple[float, int, Callable[[float], None]]] = []
         self._sequence = itertools.count(1)
@@ -124,7 +125,8 @@ class Store:
     def _clear(self) -> None:
         held: Iterable[Any] = (
             self.images, self.owned, self.snapshots, self.owned_snapshots, self.settings,
-            self.tokens, self.copying, self.copying_snapshots, self.rules, self.retained, self.recipes, self._users, self._due,
+            self.tokens, self.copying, self.copying_snapshots, self.rules, self.retained, self.recipes, self.launched, self._users,
+            self._due,
         )  # fmt: skip
         for each in held:
             each.clear()

@@ -1,17 +1,22 @@
-"""Launch templates where moto falls short: versions that build on another, and listings with filters and pages over all templates."""
+"""Launch templates where moto falls short: versions that build on another, versions deleted, listings with filters and pages.
+
+An image reference is kept as written, `resolve:ssm:` too, and read when somebody launches or asks with ResolveAlias.
+"""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from goldenami.local.aws.ec2 import errors, filters, paging
+from goldenami.local.aws.ec2 import aliases, errors, filters, paging
 from goldenami.local.aws.ec2.call import Call
-from goldenami.local.aws.ec2.shell import Original, TemplateVersion, answer_of
+from goldenami.local.aws.ec2.shell import Original, Shell, TemplateVersion, answer_of
 
-PAGE_DEFAULT = 200
+PAGE_DEFAULT = 200  # and the largest page of versions
+DELETED_AT_MOST = 200  # per DeleteLaunchTemplateVersions
 
 
 def create_launch_template(call: Call) -> Original:
-    return _once(call)
+    known: Original | None = call.replay()
+    return known or _made(call, lambda: call.shell.template(None, call.required("LaunchTemplateName")))
 
 
 def create_launch_template_version(call: Call) -> Original:
@@ -20,13 +25,14 @@ def create_launch_template_version(call: Call) -> Original:
     source = call.text("SourceVersion")
     known: Original | None = call.replay()
     if source is None or known is not None:
-        return known or _once(call)
+        return known or _made(call, lambda: template)
     own = call.params.get("LaunchTemplateData") or {}
     inherited = _without_snapshots(_version(template.id, call.shell.versions(template), source).data)
     assert isinstance(call.params, dict)
     call.params["LaunchTemplateData"] = {**inherited, **own}
     answer = call.shell.original()
     call.params["LaunchTemplateData"] = own
+    call.shell.stamp_newest(template, call.lab.clock.utc().replace(tzinfo=None))
     call.remember(answer)
     return answer
 
@@ -41,13 +47,64 @@ def _template(call: Call) -> Any:
     return call.shell.template(template_id, name)
 
 
-def _once(call: Call) -> Original:
+def _made(call: Call, template: Callable[[], Any]) -> Original:
+    answer = call.shell.original()
+    call.shell.stamp_newest(template(), call.lab.clock.utc().replace(tzinfo=None))
+    call.remember(answer)
+    return answer
+
+
+def modify_launch_template(call: Call) -> Original:
+    """Another default version, at once, for whoever launches `$Default`."""
     known: Original | None = call.replay()
     if known is not None:
         return known
-    answer = call.shell.original()
+    template = _template(call)
+    wanted = call.text("DefaultVersion")
+    version = _version(template.id, call.shell.versions(template), wanted) if wanted else None
+    call.confirm()
+    if version is not None:
+        template.default_version_number = version.number
+    answer = answer_of({"LaunchTemplate": _template_row(call, template)})
     call.remember(answer)
     return answer
+
+
+def delete_launch_template_versions(call: Call) -> Original:
+    """Each version by itself: the default one stays, and so does what is not there, each with its reason."""
+    template = _template(call)
+    wanted = call.texts("Versions")
+    if not wanted:
+        raise errors.missing_parameter("LaunchTemplateVersion")
+    if len(wanted) > DELETED_AT_MOST:
+        raise errors.invalid_value(f"At most {DELETED_AT_MOST} launch template versions can be deleted in a call")
+    if bad := [each for each in wanted if not each.isdigit()]:
+        raise errors.invalid_value(f"Launch template versions are deleted by number: {', '.join(bad)} was given")
+    call.confirm()
+    results = [_delete(call, template, int(each)) for each in dict.fromkeys(wanted)]
+    return answer_of({
+        "SuccessfullyDeletedLaunchTemplateVersions": [each for each in results if "ResponseError" not in each],
+        "UnsuccessfullyDeletedLaunchTemplateVersions": [each for each in results if "ResponseError" in each],
+    })  # fmt: skip
+
+
+def _delete(call: Call, template: Any, number: int) -> dict[str, Any]:
+    result = {"LaunchTemplateId": template.id, "LaunchTemplateName": template.name, "VersionNumber": number}
+    version = next((each for each in call.shell.versions(template) if each.number == number), None)
+    if version is None:
+        message = f"Could not find the specified version {number} for the launch template with ID {template.id}."
+        return {**result, "ResponseError": {"Code": "launchTemplateVersionDoesNotExist", "Message": message}}
+    if version.default:
+        message = f"Version {number} is the default version of the launch template with ID {template.id}, which cannot be deleted."
+        return {**result, "ResponseError": {"Code": "unexpectedError", "Message": message}}
+    call.shell.delete_version(template, number)
+    return result
+
+
+def named(shell: Shell, specification: Mapping[str, Any]) -> TemplateVersion:
+    """The version that a launch names: {LaunchTemplateId or LaunchTemplateName, Version}, of which `$Default` need not be said."""
+    template = shell.template(specification.get("LaunchTemplateId"), specification.get("LaunchTemplateName"))
+    return _version(template.id, shell.versions(template), str(specification.get("Version") or "$Default"))
 
 
 def _without_snapshots(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -103,6 +160,8 @@ def describe_launch_template_versions(call: Call) -> Original:
     one = call.text("LaunchTemplateId") or call.text("LaunchTemplateName")
     found = _of_one(call) if one else _of_all(call)
     call.confirm()
+    if (call.number("MaxResults") or 1) > PAGE_DEFAULT:
+        raise errors.invalid_value(f"Value ( {call.number('MaxResults')} ) for parameter maxResults is invalid: at most {PAGE_DEFAULT}.")
     shown, token = paging.page(
         call, enumerate(found, start=1), sequence=lambda each: each[0], passes=lambda each: passes(each[1]), default=PAGE_DEFAULT
     )
@@ -129,7 +188,7 @@ def _of_one(call: Call) -> list[TemplateVersion]:
     wanted = call.texts("Versions")
     if wanted:
         return [_version(template.id, versions, each) for each in wanted]
-    lowest, highest = int(call.text("MinVersion") or 0), int(call.text("MaxVersion") or len(versions))
+    lowest, highest = int(call.text("MinVersion") or 0), int(call.text("MaxVersion") or versions[-1].number)
     return [version for version in versions if lowest <= version.number <= highest]
 
 
@@ -156,8 +215,16 @@ def _row(call: Call, version: TemplateVersion) -> dict[str, Any]:
         "CreateTime": version.create_time,
         "CreatedBy": f"arn:aws:iam::{call.account}:root",
         "DefaultVersion": version.default,
-        "LaunchTemplateData": dict(version.data),
+        "LaunchTemplateData": _shown_data(call, version),
     }
+
+
+def _shown_data(call: Call, version: TemplateVersion) -> dict[str, Any]:
+    """The data as written; with ResolveAlias, the image that a parameter stands for now in the parameter's place."""
+    data = dict(version.data)
+    if call.flag("ResolveAlias") and data.get("ImageId"):
+        data["ImageId"] = aliases.image_of(call.account, call.region, str(data["ImageId"]))
+    return data
 
 
 _TEMPLATE_FIELDS: Mapping[str, Callable[[Any], Iterable[Any]]] = {
@@ -185,6 +252,6 @@ def _template_row(call: Call, template: Any) -> dict[str, Any]:
         "CreateTime": template.create_time,
         "CreatedBy": f"arn:aws:iam::{call.account}:root",
         "DefaultVersionNumber": template.default_version_number,
-        "LatestVersionNumber": template.latest_version_number,
+        "LatestVersionNumber": call.shell.versions(template)[-1].number,
         "Tags": [{"Key": key, "Value": value} for key, value in call.shell.tags_of(template.id).items()],
     }
