@@ -23,7 +23,7 @@ PARTS: Mapping[str, tuple[str, Callable[[Stage], None]]] = {
     "edits": ("from an edit to AWS while 200 images rest", fleet.edits),
     "restart": ("from starting the process to everything known", fleet.restart),
     "failover": ("from the end of the active process to the standby's first call", fleet.failover),
-    "scale": ("1,000 images in 10 regions; minutes, and only when named", fleet.scale),
+    "scale": ("300 images in 10 regions; minutes, and only when named", fleet.scale),
 }
 
 

@@ -17,7 +17,7 @@ HAND_POLL_SECONDS = 1.0
 LISTINGS = ("ec2.DescribeImages", "ec2.DescribeSnapshots")
 
 REST_IMAGES, REST_REGIONS = 50, REGIONS[:3]
-REST_INTERVAL_SECONDS = 12
+REST_INTERVAL_SECONDS = 8
 RESYNCS = 3
 AUDIT = ("ec2.DescribeImageAttribute", "ec2.DescribeSnapshotAttribute", "kms.ListGrants")
 

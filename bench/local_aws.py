@@ -12,7 +12,7 @@ from goldenami.local.aws import LocalAws
 
 ACCOUNT = "111111111111"
 IMAGES, TAGS = 1000, 5
-LISTINGS, STARTS = 15, 3
+LISTINGS, STARTS = 9, 3
 SMALL_CALLS, CLIENTS = 1500, 4
 
 
@@ -66,7 +66,7 @@ def _holds(folder: Path, socket: str) -> bool:
 def _listing(aws: LocalAws, pid: int) -> tuple[float, float]:
     """Processor seconds of the server, and seconds of the clock. A tick is 10 ms: each run is a batch, long enough not to mind."""
     ec2 = aws.client("ec2", HOME, ACCOUNT)
-    batch = 5
+    batch = 3
 
     def listed() -> None:
         assert len(ec2.describe_images(Owners=["self"])["Images"]) == IMAGES
