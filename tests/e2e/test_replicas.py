@@ -91,6 +91,21 @@ def test_a_key_that_is_enabled_again_is_used_at_the_next_look_that_is_asked_for(
     assert keys_of(corner, name, AWAY) == {key}
 
 
+def test_another_key_for_a_region_that_has_its_image_is_refused_with_the_ways_out(corner: World, name: str) -> None:
+    key, other = new_key(corner, AWAY), new_key(corner, AWAY)
+    corner.apply(declared(corner, name, replicas=[{"region": AWAY, "kmsKeyId": key}]))
+    corner.ready(name)
+
+    corner.patch("goldenimage", name, {"spec": {"replicas": [{"region": AWAY, "kmsKeyId": other}]}})
+    condition = corner.reason("KeyMismatch", name)
+
+    assert image_of(corner, name, AWAY)["ImageId"] in condition["message"]
+    assert "declare a new version, or put the key" in condition["message"]
+    assert made(corner, name) == ["ec2.CopyImage"]
+    corner.patch("goldenimage", name, {"spec": {"replicas": [{"region": AWAY, "kmsKeyId": key}]}})
+    corner.ready(name)
+
+
 # --- answers that were lost ---
 
 

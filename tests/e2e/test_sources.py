@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from support.operator import AWAY, FAR, HOME, Body, World, snapshots_of, tags_of
-from support.scenes import changed_settings, declared, events_of, image_of, images_of, iv, kms, made, new_key, owner_tag, until
+from support.scenes import changed_settings, declared, events_of, image_of, images_of, iv, kms, look_again, made, new_key, owner_tag, until
 
 Row = Callable[[World], Body]
 
@@ -194,6 +194,22 @@ def test_an_instance_becomes_the_home_replica_as_declared(corner: World, name: s
     assert {row["DeviceName"]: row["Ebs"]["VolumeSize"] for row in home["BlockDeviceMappings"]}["/dev/sdf"] == 7
     assert away["SourceImageId"] == home["ImageId"]
     assert made(corner, name) == ["ec2.CreateImage", "ec2.CopyImage"]
+
+
+def test_a_name_that_somebody_elses_image_holds_is_told_and_that_image_left_alone(corner: World, name: str) -> None:
+    holder = corner.seed(name=f"{name}-1.0.0")
+
+    corner.apply(declared(corner, name, source={"instance": {"id": corner.seed("instance"), "reboot": False}}))
+    condition = corner.reason("NameConflict", name)
+
+    assert holder in condition["message"]
+    assert f"{name}-1.0.0" in condition["message"]
+    assert "nameTemplate" in condition["message"]
+    assert images_of(corner, name) == []
+    assert corner.ec2().describe_images(ImageIds=[holder])["Images"][0].get("Tags", []) == []
+    corner.ec2().deregister_image(ImageId=holder)
+    look_again(corner, name)
+    corner.ready(name)
 
 
 def test_a_home_image_with_another_key_than_declared_is_the_source_and_a_copy_is_the_replica(corner: World, name: str) -> None:

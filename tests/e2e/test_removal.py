@@ -1,0 +1,142 @@
+"""Regions and images that go at awkward moments: while copies run, while a region is down, and how little is left behind."""
+
+import pytest
+
+from support.operator import AWAY, HOME, World
+from support.scenes import changed_settings, declared, image_of, images_of, owner_tag, until
+
+
+def tagged_snapshots(world: World, name: str, region: str) -> list[str]:
+    """Every snapshot there that this family owns."""
+    filters = [{"Name": "tag:goldenami.dev/owner", "Values": [owner_tag(world, name)]}]
+    return [row["SnapshotId"] for row in world.ec2(region).describe_snapshots(OwnerIds=["self"], Filters=filters)["Snapshots"]]
+
+
+def pending(world: World, name: str, region: str = AWAY) -> bool:
+    return [image["State"] for image in images_of(world, name, region)] == ["pending"]
+
+
+def nothing_left(world: World, name: str) -> bool:
+    return not any((*images_of(world, name, at), *tagged_snapshots(world, name, at)) for at in (HOME, AWAY))
+
+
+def test_an_image_that_is_deleted_while_it_is_copied_leaves_nothing(corner: World, name: str) -> None:
+    with changed_settings(corner.aws, copy_seconds=6.0, copy_spread=1.0):
+        corner.apply(declared(corner, name, deletionPolicy="Delete"))
+        until(corner, lambda: pending(corner, name), "a pending copy")
+
+    corner.delete("goldenimage", name)
+    corner.gone(name)
+
+    assert nothing_left(corner, name)
+
+
+def test_an_image_that_is_deleted_while_it_is_copied_is_released_when_the_copy_ends_under_retain(corner: World, name: str) -> None:
+    with changed_settings(corner.aws, copy_seconds=3.0, copy_spread=1.0):
+        manifest = declared(corner, name, sharing={"accounts": [corner.partner]})
+        corner.apply(manifest)
+        until(corner, lambda: pending(corner, name), "a pending copy")
+    before = image_of(corner, name, AWAY)["ImageId"]
+
+    corner.delete("goldenimage", name)
+    corner.gone(name)
+
+    assert nothing_left(corner, name)
+    assert corner.ec2(AWAY).describe_images(ImageIds=[before])["Images"][0]["State"] == "available"
+    corner.apply(manifest)
+    corner.ready(name)
+    assert image_of(corner, name, AWAY)["ImageId"] == before
+    assert corner.shared_with(before, AWAY) == {corner.partner}
+
+
+def test_a_region_that_is_removed_while_its_copy_runs_leaves_nothing_under_delete(corner: World, name: str) -> None:
+    with changed_settings(corner.aws, copy_seconds=4.0, copy_spread=1.0):
+        corner.apply(declared(corner, name, deletionPolicy="Delete"))
+        until(corner, lambda: pending(corner, name), "a pending copy")
+
+    corner.patch("goldenimage", name, {"spec": {"replicas": [{"region": HOME}]}})
+    corner.ready(name)
+
+    assert images_of(corner, name, AWAY) == []
+    assert tagged_snapshots(corner, name, AWAY) == []
+    assert image_of(corner, name, HOME)["State"] == "available"
+
+
+@pytest.mark.parametrize("policy", ["Delete", "Retain"])
+def test_a_region_that_is_removed_while_it_is_down_is_told_and_cleared_when_it_is_back(corner: World, name: str, policy: str) -> None:
+    aliases = [{"parameter": f"/{name}/{{channel}}"}]
+    corner.apply(declared(corner, name, deletionPolicy=policy, aliases=aliases))
+    corner.ready(name)
+    fault = corner.aws.lab.add_fault("region_down", account=corner.account, region=AWAY)
+
+    corner.patch("goldenimage", name, {"spec": {"replicas": [{"region": HOME}]}})
+    condition = corner.reason("RegionUnreachable", name)
+    assert AWAY in condition["message"]
+    corner.aws.lab.remove_fault(fault)
+    corner.ready(name)
+
+    assert images_of(corner, name, AWAY) == []
+    until(corner, lambda: tagged_snapshots(corner, name, AWAY) == [], "snapshots gone or released")
+    parameter = f"/{name}/current"
+    if policy == "Delete":
+        until(corner, lambda: corner.parameter(parameter, AWAY) is None, "the parameter deleted")
+    else:
+        tags = corner.ssm(AWAY).list_tags_for_resource
+        until(corner, lambda: _owner(tags(ResourceType="Parameter", ResourceId=parameter)["TagList"]) is None, "the parameter released")
+        assert corner.parameter(parameter, AWAY) is not None
+
+
+def test_a_deletion_waits_for_a_region_that_is_down(corner: World, name: str) -> None:
+    corner.apply(declared(corner, name, deletionPolicy="Delete"))
+    corner.ready(name)
+    fault = corner.aws.lab.add_fault("region_down", account=corner.account, region=AWAY)
+
+    corner.delete("goldenimage", name)
+    until(corner, lambda: images_of(corner, name, HOME) == [], "the other region cleared")
+    condition = corner.reason("RegionUnreachable", f"{name}-1.0.0", condition="ReplicasReady", kind="imageversion")
+    assert AWAY in condition["message"]
+    assert corner.get("goldenimage", name) is not None
+    corner.aws.lab.remove_fault(fault)
+    corner.gone(name)
+
+    assert nothing_left(corner, name)
+
+
+def test_a_share_that_is_taken_back_while_a_region_is_down_is_taken_back_there_later(corner: World, name: str) -> None:
+    corner.apply(declared(corner, name, sharing={"accounts": [corner.partner]}))
+    corner.ready(name)
+    fault = corner.aws.lab.add_fault("region_down", account=corner.account, region=AWAY)
+
+    corner.patch("goldenimage", name, {"spec": {"sharing": {"accounts": []}}})
+    until(corner, lambda: corner.shared_with(image_of(corner, name, HOME)["ImageId"]) == set(), "taken back at home")
+    corner.reason("RegionUnreachable", name)
+    corner.aws.lab.remove_fault(fault)
+    corner.ready(name)
+
+    assert corner.shared_with(image_of(corner, name, AWAY)["ImageId"], AWAY) == set()
+
+
+def test_an_image_that_is_protected_from_deregistration_stays_and_says_so(corner: World, name: str) -> None:
+    corner.apply(declared(corner, name, regions=(HOME,), deletionPolicy="Delete"))
+    corner.ready(name)
+    image = image_of(corner, name)["ImageId"]
+    corner.ec2().enable_image_deregistration_protection(ImageId=image)
+
+    corner.delete("goldenimage", name)
+    condition = corner.reason("InUse", f"{name}-1.0.0", condition="ReplicasReady", kind="imageversion")
+
+    assert image in condition["message"]
+    assert "switch its deregistration protection off" in condition["message"]
+    assert image_of(corner, name)["State"] == "available"
+    corner.ec2().disable_image_deregistration_protection(ImageId=image)
+    look_again_at_version(corner, name)
+    corner.gone(name)
+    assert nothing_left(corner, name)
+
+
+def look_again_at_version(world: World, name: str) -> None:
+    world.patch("imageversion", f"{name}-1.0.0", {"metadata": {"annotations": {"goldenami.dev/reconcile-requested": name}}})
+
+
+def _owner(tags: list[dict[str, str]]) -> str | None:
+    return next((tag["Value"] for tag in tags if tag["Key"] == "goldenami.dev/owner"), None)
