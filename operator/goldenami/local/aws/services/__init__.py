@@ -16,7 +16,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 
 from goldenami.local.aws import ec2, lab
 from goldenami.local.aws.calls import Call, Environ, forget_sessions
-from goldenami.local.aws.services import image_builder, kms, parameters, recycle_bin, regions, rest, sts
+from goldenami.local.aws.services import auto_scaling, image_builder, kms, parameters, recycle_bin, regions, rest, sts
 
 BESIDE_MOTO: Mapping[str, rest.Operations] = {"rbin": recycle_bin.OPERATIONS, "imagebuilder": image_builder.OPERATIONS}
 """Services that moto lacks, by their signing names."""
@@ -29,6 +29,7 @@ def application() -> Callable[[Environ, Any], Any]:
     """moto as one WSGI application, with our services in place. Its state belongs to the process, so there is one per process."""
     ec2.install()
     regions.install()  # on top of whatever answers EC2
+    auto_scaling.install()
     kms.install()
     parameters.install()
     sts.install()
