@@ -33,6 +33,8 @@ QUIET = {
     "kopf.activities": logging.WARNING,
     "kopf._core.reactor.running": logging.ERROR,
     "botocore": logging.WARNING,
+    # A role that cannot be assumed comes with a traceback at every try; the condition says it once.
+    "botocore.credentials": logging.ERROR,
     "urllib3": logging.ERROR,
 }
 
