@@ -1,9 +1,20 @@
 """Regions and images that go at awkward moments: while copies run, while a region is down, and how little is left behind."""
 
+from typing import Any
+
 import pytest
 
-from support.operator import AWAY, HOME, World
+from support.operator import AWAY, HOME, World, snapshots_of, tags_of
 from support.scenes import changed_settings, declared, image_of, images_of, owner_tag, until
+
+
+def made_from(world: World, kind: str, snapshot: str) -> dict[str, Any]:
+    """A source of that kind which names the snapshot."""
+    if kind == "snapshot":
+        boots = {"architecture": "x86_64", "bootMode": "uefi", "rootDeviceName": "/dev/xvda", "enaSupport": True}
+        return {"snapshot": {"id": snapshot, **boots}}
+    volumes = [{"deviceName": "/dev/sdf", "snapshotId": snapshot}]
+    return {"instance": {"id": world.seed("instance"), "reboot": False, "volumes": volumes}}
 
 
 def tagged_snapshots(world: World, name: str, region: str) -> list[str]:
@@ -47,6 +58,43 @@ def test_an_image_that_is_deleted_while_it_is_copied_is_released_when_the_copy_e
     corner.ready(name)
     assert image_of(corner, name, AWAY)["ImageId"] == before
     assert corner.shared_with(before, AWAY) == {corner.partner}
+
+
+@pytest.mark.parametrize("kind", ["snapshot", "instance"])
+def test_a_snapshot_that_the_spec_names_stays_the_users_when_everything_made_from_it_goes(corner: World, name: str, kind: str) -> None:
+    theirs = corner.seed("snapshot", tags={"keep": "me"})
+
+    corner.apply(declared(corner, name, source=made_from(corner, kind, theirs), deletionPolicy="Delete"))
+    corner.ready(name)
+    assert theirs in snapshots_of(image_of(corner, name))
+    corner.delete("goldenimage", name)
+    corner.gone(name)
+
+    assert nothing_left(corner, name)
+    assert tags_of(corner.ec2().describe_snapshots(SnapshotIds=[theirs])["Snapshots"][0]) == {"keep": "me"}
+
+
+@pytest.mark.parametrize("kind", ["snapshot", "instance"])
+def test_it_stays_the_users_in_a_version_that_is_known_by_its_tags_alone(corner: World, name: str, kind: str) -> None:
+    theirs = corner.seed("snapshot", tags={"keep": "me"})
+    source = made_from(corner, kind, theirs)
+    corner.apply(declared(corner, name, source=source))
+    corner.ready(name)
+    # Objects that go while they are only observed leave everything as it is, as the loss of a cluster does.
+    corner.patch("goldenimage", name, {"spec": {"managementPolicy": "Observe"}})
+    until(corner, lambda: corner.condition("imageversion", f"{name}-1.0.0").get("status"), "observed")
+    corner.delete("goldenimage", name)
+    corner.gone(name)
+
+    corner.apply(declared(corner, name, version="2.0.0", deletionPolicy="Delete"))
+    corner.ready(name)
+    restored = corner.ready(f"{name}-1.0.0", "imageversion")
+    assert source[kind].items() <= restored["spec"]["source"][kind].items()
+    corner.delete("goldenimage", name)
+    corner.gone(name)
+
+    assert nothing_left(corner, name)
+    assert tags_of(corner.ec2().describe_snapshots(SnapshotIds=[theirs])["Snapshots"][0]) == {"keep": "me"}
 
 
 def test_a_region_that_is_removed_while_its_copy_runs_leaves_nothing_under_delete(corner: World, name: str) -> None:

@@ -202,8 +202,14 @@ def _declared_source(source: Source) -> api.Source:
     match source:
         case ImageSource(image_id=image_id, adopt=adopt):
             return api.Source(image=api.ImageSource(id=image_id, adopt=adopt))
-        case InstanceSource(instance_id=instance_id, reboot=reboot):
-            return api.Source(instance=api.InstanceSource(id=instance_id, reboot=reboot))
+        case InstanceSource(instance_id=instance_id, reboot=reboot, volumes=volumes):
+            extra = tuple(
+                api.ExtraVolume.model_validate(
+                    {"device_name": v.device_name, "size_gib": v.size_gib, "volume_type": v.volume_type, "snapshot_id": v.snapshot_id}
+                )
+                for v in volumes
+            )
+            return api.Source(instance=api.InstanceSource(id=instance_id, reboot=reboot, volumes=extra))
         case SnapshotSource():
             return api.Source(
                 snapshot=api.SnapshotSource.model_validate(

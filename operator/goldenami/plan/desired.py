@@ -7,6 +7,9 @@ from goldenami.plan.actions import Volume
 from goldenami.plan.identity import Owner
 from goldenami.plan.values import NOBODY, Account, Place, Principals
 
+MAX_TAG_VALUE = 256
+"""Characters of a tag's value (EC2 user guide, "Tag restrictions")."""
+
 
 @dataclass(frozen=True)
 class ImageSource:
@@ -32,7 +35,9 @@ class InstanceSource:
         return f"instance/{region}/{self.instance_id}"
 
     def details(self) -> str:
-        return " reboot=true" if self.reboot else ""
+        """Volumes are told because some are snapshots of the user's, which nobody may take for the image's own."""
+        volumes = "+".join(":".join(str(part or "") for part in _parts(volume)) for volume in self.volumes)
+        return (" reboot=true" if self.reboot else "") + (f" volumes={volumes}" if volumes else "")
 
 
 @dataclass(frozen=True)
@@ -67,11 +72,18 @@ class SnapshotSource:
 Source = ImageSource | InstanceSource | SnapshotSource
 
 
-def parse_source(tag: str) -> tuple[str, Source] | None:
-    """Home region and source from a version's source tag; None for a value that we did not write.
+def _parts(volume: Volume) -> tuple[str, int | None, str | None, str | None]:
+    return volume.device_name, volume.size_gib, volume.volume_type, volume.snapshot_id
 
-    Extra volumes of an instance are not in it: they matter only while its image is made, and the tag is on that image.
-    """
+
+def _volumes(text: str) -> tuple[Volume, ...]:
+    """Back from the words of `InstanceSource.details`; what is not in their form is left out."""
+    rows = [part.split(":") for part in text.split("+") if part.count(":") == 3]
+    return tuple(Volume(name, int(size) if size.isdigit() else None, kind or None, part or None) for name, size, kind, part in rows)
+
+
+def parse_source(tag: str) -> tuple[str, Source] | None:
+    """Home region and source from a version's source tag; None for a value that we did not write."""
     text, *rest = tag.split(" ")
     details = dict(part.split("=", 1) for part in rest if "=" in part)
     kind, _, place = text.partition("/")
@@ -82,7 +94,7 @@ def parse_source(tag: str) -> tuple[str, Source] | None:
         case "image":
             return region, ImageSource(name, adopt=details.get("adopt") == "true")
         case "instance":
-            return region, InstanceSource(name, reboot=details.get("reboot") == "true")
+            return region, InstanceSource(name, reboot=details.get("reboot") == "true", volumes=_volumes(details.get("volumes", "")))
         case "snapshot" if {"architecture", "boot", "root"} <= details.keys():
             return region, SnapshotSource(
                 name,
@@ -138,8 +150,12 @@ class Version:
 
     @property
     def source_tag(self) -> str:
-        """Enough to render the version again from AWS alone; within a tag value's 256 characters and their set."""
-        return self.source_text + self.source.details()
+        """Enough to render the version again from AWS alone; within a tag value's 256 characters and their set.
+
+        Five volumes or more may be too many for that: then only the source itself is told.
+        """
+        told = self.source_text + self.source.details()
+        return told if len(told) <= MAX_TAG_VALUE else self.source_text
 
     @property
     def regions(self) -> frozenset[str]:
