@@ -54,7 +54,7 @@ def test_get_tells_the_story_in_each_phase(world: World) -> None:
     world.patch("goldenimage", "web", {"metadata": {"annotations": {"goldenami.dev/reconcile-requested": "allowed now"}}})
     world.ready()
     world.ready("web-1.0.0", "imageversion")
-    done = "version 1.0.0 is available, shared and published in 2 regions"
+    done = "version 1.0.0 is available and shared in 2 regions"
     source = world.get("imageversion", "web-1.0.0")
     assert source is not None
     source_id = source["status"]["source"]["imageId"]
@@ -76,7 +76,7 @@ def test_get_tells_the_story_in_each_phase(world: World) -> None:
         ],
         ["web", "1.0.0", "2/2", "True", done, "AGE", "1.0.0", "1", HOME, world.account_ref, "Retain", "false", "Succeeded"],
     ]
-    shared = "version 1.0.0 is available and shared as declared in 2 regions"
+    shared = "version 1.0.0 is available and shared in 2 regions"
     assert table(world, "iv", "-o", "wide") == [
         ["NAME", "VERSION", "REGIONS", "READY", "STATUS", "AGE", "IMAGE", "NAME", "SOURCE", "HOME", "ACCOUNT", "SUSPENDED", "REASON"],
         ["web-1.0.0", "1.0.0", "2/2", "True", shared, "AGE", "web", "web-1.0.0", source_id, HOME, world.account_ref, "false", "Succeeded"],
