@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from support.operator import AWAY, HOME, World, snapshots_of
+from support.operator import AWAY, HOME, World, eventually, snapshots_of
 from support.scenes import (
     calls_since,
     declared,
@@ -24,6 +24,20 @@ from support.scenes import (
 THIRD = "777777777777"
 SHARES = ("kms.CreateGrant", "ec2.ModifySnapshotAttribute", "ec2.ModifyImageAttribute")
 UNSHARES = ("ec2.ModifyImageAttribute", "ec2.ModifySnapshotAttribute", "kms.RevokeGrant")
+
+
+AUDITED_WITHIN_SECONDS = 100.0
+"""The audit looks once a minute, at what was read longest ago; a resync's listing sets it off."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def early(corner: World) -> str:
+    """An image that lost a share before anything else happened here: only the audit can find that, while the other tests run."""
+    corner.apply(declared(corner, "early", sharing={"accounts": [corner.partner]}))
+    corner.ready("early")
+    image = str(image_of(corner, "early", AWAY)["ImageId"])
+    corner.ec2(AWAY).modify_image_attribute(ImageId=image, LaunchPermission={"Remove": [{"UserId": corner.partner}]})
+    return image
 
 
 # --- whom ---
@@ -295,6 +309,16 @@ def test_hundreds_of_principals_are_granted_five_hundred_a_call_and_taken_away_s
     corner.ready(name)
     assert corner.shared_with(image["ImageId"]) == set()
     assert modified(corner, since) == {"ec2.ModifyImageAttribute": 2, "ec2.ModifySnapshotAttribute": 2}
+
+
+# --- what nobody asks for ---
+
+
+def test_a_share_that_was_taken_away_by_hand_is_found_by_the_audit(corner: World, early: str) -> None:
+    def shared() -> bool:
+        return corner.shared_with(early, AWAY) == {corner.partner}
+
+    eventually(shared, "found and given back", seconds=AUDITED_WITHIN_SECONDS, told=corner.told)
 
 
 # --- questions ---

@@ -338,6 +338,22 @@ def test_of_two_that_adopt_one_image_the_first_has_it_and_the_other_says_so(corn
     assert images_of(corner, second) == []
 
 
+def test_of_two_that_adopt_one_image_at_the_same_moment_one_has_it(corner: World, name: str) -> None:
+    source, names = {"image": {"id": corner.seed(), "adopt": True}}, (name, f"{name}-second")
+
+    corner.apply(*(declared(corner, each, source=source, regions=(HOME,)) for each in names))
+
+    def reasons() -> list[str]:
+        return sorted(corner.condition("goldenimage", each).get("reason", "") for each in names)
+
+    until(corner, lambda: not {"", "Progressing"} & set(reasons()), "both judged")
+    for each in names:
+        look_again(corner, each)
+    until(corner, lambda: reasons() == ["Conflict", "Succeeded"], "one owner")
+    (owner,) = [each for each in names if images_of(corner, each)]
+    assert corner.condition("goldenimage", owner)["reason"] == "Succeeded"
+
+
 def test_an_adopted_image_is_released_and_can_then_be_adopted_by_another(corner: World, name: str) -> None:
     source, second = {"image": {"id": corner.seed(), "adopt": True}}, f"{name}-second"
     corner.apply(declared(corner, name, source=source, regions=(HOME,)))
