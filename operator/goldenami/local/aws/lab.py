@@ -25,6 +25,10 @@ class Settings:
     snapshot_in_use_seconds: float = 0.0  # DeleteSnapshot still says InUse this long after its last image was deregistered
     launched_seconds: float = 86400.0  # LastLaunchedTime shows a launch this much later
     terminated_seconds: float = 3600.0  # a terminated instance is listed this long
+    usage_report_seconds: float = 60.0  # an image usage report: pending -> available
+    usage_instances_lag_seconds: float = 86400.0  # instances younger than this are not in a usage report
+    usage_templates_lag_seconds: float = 3 * 86400.0  # nor are template versions and recipes younger than this
+    fail_usage_reports: dict[str, int] = field(default_factory=dict)  # region: how many of the next reports there end in error
     first_rule_seconds: float = 1800.0  # a region's first Recycle Bin rule keeps nothing for so long
     seed: int = 1
     regions_not_opted_in: tuple[str, ...] = ("af-south-1", "me-south-1")

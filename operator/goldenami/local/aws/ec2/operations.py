@@ -19,6 +19,7 @@ from goldenami.local.aws.ec2 import (
     snapshots,
     tags,
     templates,
+    usage_reports,
 )
 from goldenami.local.aws.ec2.call import Call
 from goldenami.local.aws.ec2.render import Xml
@@ -51,6 +52,10 @@ OPERATIONS: Mapping[str, Callable[[Call], Answer]] = {
     "DescribeSnapshotAttribute": snapshot_permissions.describe_snapshot_attribute,
     "ResetSnapshotAttribute": snapshot_permissions.reset_snapshot_attribute,
     "DescribeImageReferences": references.describe_image_references,
+    "CreateImageUsageReport": usage_reports.create_image_usage_report,
+    "DescribeImageUsageReports": usage_reports.describe_image_usage_reports,
+    "DescribeImageUsageReportEntries": usage_reports.describe_image_usage_report_entries,
+    "DeleteImageUsageReport": usage_reports.delete_image_usage_report,
     "ListImagesInRecycleBin": recycle_bin.list_images,
     "RestoreImageFromRecycleBin": recycle_bin.restore_image,
     "ListSnapshotsInRecycleBin": recycle_bin.list_snapshots,

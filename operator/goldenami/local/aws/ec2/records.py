@@ -200,6 +200,34 @@ class Retained:
     state: State | None  # the image's before it was deregistered
 
 
+@dataclass(frozen=True)
+class UsageEntry:
+    """How many resources of a type refer to an image in another account."""
+
+    account: str
+    resource_type: str
+    count: int
+
+
+@dataclass
+class UsageReport:
+    """An image usage report; `resource_types` has for each type how deep it is looked at, where that can be said."""
+
+    id: str
+    image_id: str
+    owner: str
+    region: str
+    sequence: int
+    created_at: float
+    expires_at: float
+    resource_types: MappingOf[str, int | None]
+    accounts: tuple[str, ...]  # none is all
+    tags: MappingOf[str, str]
+    state: str = "pending"  # then available, or error
+    reason: str | None = None
+    entries: tuple[UsageEntry, ...] = ()
+
+
 @dataclass
 class AccountSettings:
     """What one account has set in one region."""

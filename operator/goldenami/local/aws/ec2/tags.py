@@ -59,7 +59,7 @@ def _resources(call: Call) -> list[_Tagged]:
         raise errors.missing_parameter("resourceIdSet")
     if len(resource_ids) > RESOURCES_AT_MOST:
         raise errors.invalid_value(f"At most {RESOURCES_AT_MOST} resources can be tagged in a call")
-    ours = {"ami": _image, "snap": _snapshot}
+    ours = {"ami": _image, "snap": _snapshot, "amiur": _report}
     call.shell.check_exist([each for each in resource_ids if each.split("-", 1)[0] not in ours])
     return [ours.get(each.split("-", 1)[0], _foreign)(call, each) for each in resource_ids]
 
@@ -76,6 +76,13 @@ def _snapshot(call: Call, snapshot_id: str) -> _Tagged:
     if snapshot.owner != call.account:
         raise errors.not_authorized_for_snapshot(snapshot_id)
     return _Tagged(snapshot_id, lambda: snapshot.tags, lambda tags: setattr(snapshot, "tags", tags))
+
+
+def _report(call: Call, report_id: str) -> _Tagged:
+    report = call.store.reports[call.account, call.region].get(report_id)
+    if report is None:
+        raise errors.Refused("InvalidImageUsageReportId.NotFound", f"The image usage report ID '{report_id}' does not exist")
+    return _Tagged(report_id, lambda: report.tags, lambda tags: setattr(report, "tags", tags))
 
 
 def _foreign(call: Call, resource_id: str) -> _Tagged:
@@ -117,6 +124,8 @@ def _rows(call: Call) -> Iterable[_Row]:
     for each in call.store.retained[place].values():
         kind = "image" if isinstance(each.record, Image) else "snapshot"
         yield from (_Row(each.record.id, kind, key, value) for key, value in each.record.tags.items())
+    for report in call.store.reports[place].values():
+        yield from (_Row(report.id, "image-usage-report", key, value) for key, value in report.tags.items())
     yield from (_Row(*row) for row in call.shell.all_tags())
 
 
