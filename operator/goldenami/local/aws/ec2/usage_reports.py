@@ -24,6 +24,7 @@ REPORTS_AT_MOST = 2000  # of an account
 IDS_AT_MOST = 200  # per Describe call
 DEPTH = 20  # newest versions of a launch template, by default
 PAGE = 100  # undocumented
+TOLERANCE_SECONDS = 0.001  # a template version's time is rounded to the microsecond
 _ACCOUNT = re.compile(r"\d{12}")
 
 # Making
@@ -119,7 +120,8 @@ def _instances(call: Call, report: UsageReport, account: str, _: str) -> int:
 
 def _templates(call: Call, report: UsageReport, account: str, _: str) -> int:
     """A template counts once, however many of its versions name the image."""
-    shell, known_at = Shell(account, report.region), report.created_at - call.lab.settings.usage_templates_lag_seconds
+    shell = Shell(account, report.region)
+    known_at = report.created_at - call.lab.settings.usage_templates_lag_seconds + TOLERANCE_SECONDS
     depth = report.resource_types[TEMPLATE] or DEPTH
     count = 0
     for template in shell.templates():
