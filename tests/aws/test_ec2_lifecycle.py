@@ -107,7 +107,58 @@ def test_protection_with_a_cooldown_goes_on_for_a_day(cloud: Cloud) -> None:
     cloud.ec2().deregister_image(ImageId=image_id)
 
 
+def test_a_second_end_of_the_protection_does_not_lengthen_its_cooldown(cloud: Cloud) -> None:
+    """Research 11: already set."""
+    image_id = cloud.image()
+    cloud.ec2().enable_image_deregistration_protection(ImageId=image_id, WithCooldown=True)
+    cloud.ec2().disable_image_deregistration_protection(ImageId=image_id)
+    until = protection(cloud, image_id)
+    cloud.pass_time(3600)
+    cloud.ec2().disable_image_deregistration_protection(ImageId=image_id)
+    assert protection(cloud, image_id) == until
+
+
+def test_a_protected_image_can_be_disabled(cloud: Cloud) -> None:
+    """Research 6: nothing says protection blocks it."""
+    image_id = cloud.image()
+    cloud.ec2().enable_image_deregistration_protection(ImageId=image_id)
+    cloud.ec2().disable_image(ImageId=image_id)
+    assert cloud.shown(image_id)["State"] == "disabled"
+    assert error_of(cloud.ec2().deregister_image, ImageId=image_id) == ("OperationNotPermitted", 400)
+
+
 # Deregistration
+
+
+def test_the_snapshot_of_a_disabled_image_is_in_use(cloud: Cloud) -> None:
+    """Research 6: snapshots stay InUse and undeletable."""
+    image_id = cloud.image()
+    snapshot = cloud.snapshot_of(image_id)
+    cloud.ec2().disable_image(ImageId=image_id)
+    assert error_of(cloud.ec2().delete_snapshot, SnapshotId=snapshot) == ("InvalidSnapshot.InUse", 400)
+
+
+def test_a_life_of_months_passes_in_a_second(cloud: Cloud) -> None:
+    """Deprecated, disabled, undone, disabled again, deregistered, kept in the bin and gone."""
+    cloud.settings.first_rule_seconds = 0
+    period = {"RetentionPeriodValue": 30, "RetentionPeriodUnit": "DAYS"}
+    cloud.aws.client("rbin", account=cloud.account).create_rule(ResourceType="EC2_IMAGE", RetentionPeriod=period)
+    image_id = cloud.image(users=[cloud.other])
+    deprecate(cloud, image_id, 90 * DAY_SECONDS)
+    assert cloud.lists(image_id, account=cloud.other)
+    cloud.pass_time(91 * DAY_SECONDS)
+    assert not cloud.lists(image_id, account=cloud.other)
+    cloud.ec2().disable_image(ImageId=image_id)
+    cloud.pass_time(7 * DAY_SECONDS)
+    cloud.ec2().enable_image(ImageId=image_id)
+    assert cloud.grants(image_id) == []
+    cloud.ec2().disable_image(ImageId=image_id)
+    cloud.pass_time(7 * DAY_SECONDS)
+    results = cloud.ec2().deregister_image(ImageId=image_id, DeleteAssociatedSnapshots=True)["DeleteSnapshotResults"]
+    assert [each["ReturnCode"] for each in results] == ["success"]
+    assert len(cloud.ec2().list_images_in_recycle_bin()["Images"]) == 1
+    cloud.pass_time(30 * DAY_SECONDS)
+    assert cloud.ec2().list_images_in_recycle_bin()["Images"] == []
 
 
 def test_a_deregistered_id_is_first_an_empty_list_and_then_unknown(cloud: Cloud) -> None:

@@ -108,9 +108,9 @@ class Store:
 
         The last is not documented. It counts against the quota of images, so the harsher reading is that it keeps its name as well.
         """
-        registered = [image for image in self.owned[account, region].values() if image.state is not State.DEREGISTERED]
-        binned = [each.record for each in self.retained[account, region].values() if isinstance(each.record, Image)]
-        return next((image for image in (*registered, *binned) if image.name == name), None)
+        registered = (image for image in self.owned[account, region].values() if image.state is not State.DEREGISTERED)
+        binned = (each.record for each in self.retained[account, region].values() if isinstance(each.record, Image))
+        return next((image for image in itertools.chain(registered, binned) if image.name == name), None)
 
     def public_images(self, account: str, region: str) -> int:
         return sum(image.permission.public for image in self.owned[account, region].values())
