@@ -54,6 +54,24 @@ def test_an_account_is_forgotten_alone(cloud: Cloud) -> None:
     assert cloud.lists(theirs, account=cloud.other, Owners=["self"])
 
 
+def test_what_an_account_has_beside_its_images_is_forgotten_too(cloud: Cloud) -> None:
+    image_id = cloud.image()
+    clients = {name: cloud.aws.client(name, account=cloud.account) for name in ("rbin", "autoscaling", "imagebuilder")}
+    cloud.settings.first_rule_seconds = 0
+    clients["rbin"].create_rule(ResourceType="EC2_IMAGE", RetentionPeriod={"RetentionPeriodValue": 7, "RetentionPeriodUnit": "DAYS"})
+    clients["autoscaling"].create_launch_configuration(LaunchConfigurationName="web", ImageId=image_id, InstanceType="t3.micro")
+    ec2.seed("recipe", cloud.account, HOME, {"name": "web", "parent_image": image_id})
+    cloud.ec2().create_image_usage_report(ImageId=image_id, ResourceTypes=[{"ResourceType": "ec2:Instance"}])
+    cloud.ec2().deregister_image(ImageId=image_id)
+    cloud.aws.lab.reset_account(cloud.account)
+    cloud.pass_time(90 * 86400)
+    assert clients["rbin"].list_rules(ResourceType="EC2_IMAGE")["Rules"] == []
+    assert clients["autoscaling"].describe_launch_configurations()["LaunchConfigurations"] == []
+    assert clients["imagebuilder"].list_image_recipes()["imageRecipeSummaryList"] == []
+    assert cloud.ec2().describe_image_usage_reports()["ImageUsageReports"] == []
+    assert cloud.ec2().list_images_in_recycle_bin()["Images"] == []
+
+
 def test_only_available_images_in_reach_are_visible_to_other_services(cloud: Cloud) -> None:
     """PutParameter with aws:ec2:image asks this."""
     shared, private = cloud.image(account=cloud.other, users=[cloud.account]), cloud.image(account=cloud.other)
