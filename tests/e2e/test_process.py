@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -35,10 +36,25 @@ def slow_aws() -> Iterator[LocalAws]:
         yield aws
 
 
+@pytest.fixture(scope="module")
+def own_plane(programs: Programs) -> Iterator[ControlPlane]:
+    """Without the operator that other tests share: it would serve these namespaces, too."""
+    with ControlPlane.start(programs=programs) as plane:
+        serve_our_kinds(plane)
+        yield plane
+
+
+def serve_our_kinds(plane: ControlPlane) -> None:
+    plane.run_kubectl("apply", "--server-side", "-f", CRDS)
+    plane.run_kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", CRDS)
+
+
 @pytest.fixture
-def site(control_plane: ControlPlane, apply_crds: None, slow_aws: LocalAws, namespace: str, new_account: Callable[[], str]) -> World:
+def site(own_plane: ControlPlane, slow_aws: LocalAws, new_account: Callable[[], str]) -> World:
     """A namespace whose operators the test runs itself."""
-    return World(control_plane, slow_aws, namespace, new_account(), new_account(), installation="process")
+    namespace = f"test-{uuid.uuid4().hex[:10]}"
+    own_plane.run_kubectl("create", "namespace", namespace)
+    return World(own_plane, slow_aws, namespace, new_account(), new_account(), installation="process")
 
 
 def launched(world: World, folder: Path, name: str, **more: str) -> Any:
@@ -137,7 +153,7 @@ def test_killed_while_copies_are_pending_another_finishes_them_within_twenty_sec
             assert mutations(site).count("ec2.CopyImage") == len(REGIONS)
 
 
-def test_two_that_are_active_at_once_do_no_harm(site: World, tmp_path: Path, new_account: Callable[[], str]) -> None:
+def test_two_that_are_active_at_once_do_no_harm(site: World, tmp_path: Path) -> None:
     """As when a Lease is lost unnoticed: here each holds one of its own, in another namespace."""
     elsewhere = f"{site.namespace}-b"
     site.plane.run_kubectl("create", "namespace", elsewhere)
@@ -154,7 +170,6 @@ def test_two_that_are_active_at_once_do_no_harm(site: World, tmp_path: Path, new
         assert {region: site.images(region) for region in REGIONS} == {region: [] for region in REGIONS}
         left = [row["SnapshotId"] for row in site.ec2(AWAY).describe_snapshots(OwnerIds=["self"])["Snapshots"]]
         assert left == []
-    site.plane.run_kubectl("delete", "namespace", elsewhere, "--wait=false")
 
 
 def test_an_api_server_that_is_away_for_a_while_is_waited_for_and_one_away_for_long_ends_the_process_until_it_is_started_again(
@@ -166,8 +181,7 @@ def test_an_api_server_that_is_away_for_a_while_is_waited_for_and_one_away_for_l
             site.tail = process.tail
             # It has been started before the kinds exist: that is no reason to end.
             eventually(lambda: said(process, "install the CustomResourceDefinitions"), "it says what is missing", told=process.tail)
-            plane.run_kubectl("apply", "--server-side", "-f", CRDS)
-            plane.run_kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", CRDS)
+            serve_our_kinds(plane)
             site.apply(everywhere(site))
             eventually(lambda: copying(site), "copies run", told=process.tail)
 
