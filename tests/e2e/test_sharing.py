@@ -26,8 +26,8 @@ SHARES = ("kms.CreateGrant", "ec2.ModifySnapshotAttribute", "ec2.ModifyImageAttr
 UNSHARES = ("ec2.ModifyImageAttribute", "ec2.ModifySnapshotAttribute", "kms.RevokeGrant")
 
 
-AUDITED_WITHIN_SECONDS = 100.0
-"""The audit looks once a minute, at what was read longest ago; a resync's listing sets it off."""
+AUDITED_WITHIN_SECONDS = 60.0
+"""The audit follows a resync's listing, and reads a few of the permissions that were read longest ago."""
 
 
 @pytest.fixture(scope="module", autouse=True)
