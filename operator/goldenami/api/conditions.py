@@ -28,6 +28,7 @@ class ConditionType(StrEnum):
     SOURCE_READY = "SourceReady"
     REPLICAS_READY = "ReplicasReady"
     SHARING_READY = "SharingReady"
+    CHANNELS_READY = "ChannelsReady"
     ALIASES_READY = "AliasesReady"
 
 

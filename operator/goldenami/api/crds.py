@@ -85,7 +85,7 @@ DEFINITIONS = (
             _READY,
             _MESSAGE,
             _AGE,
-            Column("Current", ".status.version", "The version that the channel `current` names.", wide=True),
+            Column("Channels", ".status.channels[*].name", "The channels.", wide=True),
             Column("Versions", ".status.versions", "How many ImageVersions there are.", type="integer", wide=True),
             _HOME,
             _ACCOUNT,

@@ -228,6 +228,7 @@ Tags = Annotated[
 Regions = ListType("map", ("region",))
 
 DeletionPolicy = Literal["Retain", "Delete"]
+Stage = Literal["Active", "Deprecated"]
 ManagementPolicy = Literal["Enforce", "Observe"]
 ForeignGrantsPolicy = Literal["Remove", "Keep"]
 Partition = Literal["aws", "aws-cn", "aws-us-gov"]

@@ -1,6 +1,6 @@
 """GoldenImage: an image family as declared: which version, made from what, in which regions, shared with whom, published where."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
@@ -17,6 +17,7 @@ from goldenami.api.fields import (
     ImageId,
     Interval,
     ManagementPolicy,
+    ObjectName,
     PlanLine,
     Region,
     Regions,
@@ -39,7 +40,19 @@ from goldenami.api.sharing import (
 from goldenami.api.source import Source
 
 DEFAULT_CHANNEL = "current"
-"""The one channel there is while none can be declared: it follows spec.version."""
+"""The one channel there is while none is declared: it follows spec.version, region by region."""
+
+MAX_CHANNELS = 16
+
+ChannelName = Annotated[
+    str,
+    Shaped(
+        r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$",
+        "a channel's name holds at most 63 lower case letters, digits and dashes, and begins and ends with a letter or digit",
+        128,
+    ),
+]
+Rollout = Literal["AllRegions", "PerRegion"]
 
 NameTemplate = Annotated[
     str,
@@ -95,19 +108,48 @@ class Alias(Model):
     """A name for the image outside this cluster: an SSM parameter of type aws:ec2:image in every replica's region."""
 
     parameter: ParameterTemplate
-    """Name of the parameter; placeholders are {image}, {channel} (which is `current`) and {namespace}."""
+    """Name of the parameter; placeholders are {image}, {channel} (which is `current` where no channels are declared) and {namespace}.
+    With several channels every parameter contains {channel}."""
 
 
 Aliases = Annotated[
     tuple[Alias, ...],
     Field(max_length=16),
     list_map("parameter"),
-    Cel(
-        f"self.all(alias, !self.exists(other, other.parameter != alias.parameter && "
-        f"other.parameter == alias.parameter.replace('{{channel}}', '{DEFAULT_CHANNEL}')))",
-        f"two aliases make the same parameter, because {{channel}} is `{DEFAULT_CHANNEL}`: drop one",
-    ),
 ]
+
+
+class Channel(Model):
+    """A name that moves between versions: what consumers follow."""
+
+    name: ChannelName
+    """Name of the channel, as stable; it takes the place of {channel} in aliases."""
+    version: SemVer
+    """The version it names: the declared one, or one that was declared before. Naming an older one again is the rollback."""
+    rollout: Rollout | None = None
+    """AllRegions, which is what absent means, moves the channel once its version is available and shared in every region;
+    PerRegion moves it in each region as soon as it is so there."""
+    deprecate_on_rollback: bool | None = None
+    """true: a version that this channel leaves for a lower, or an older, one is deprecated in EC2, so that those who select the newest
+    image follow; a version that it names is not deprecated. Absent: deprecation is left as it is."""
+
+
+Channels = Annotated[tuple[Channel, ...], Field(max_length=MAX_CHANNELS), list_map("name")]
+
+
+class PublishedConfigMap(Model):
+    """A ConfigMap that the operator keeps."""
+
+    name: ObjectName
+    """Its name, in this namespace. One that exists and is not this GoldenImage's is never overwritten."""
+
+
+class Publish(Model):
+    """Where else the images are told, besides the aliases."""
+
+    config_map: PublishedConfigMap | None = None
+    """A ConfigMap of the image of each channel in each region: its keys are <channel>.<region>, its values AMI ids."""
+
 
 _SAME_VERSION = "self.version != oldSelf.version"
 
@@ -131,6 +173,19 @@ class GoldenImageSpec(Model):
                 f"{_SAME_VERSION} || (has(self.accountRef) ? self.accountRef.name : '') == "
                 "(has(oldSelf.accountRef) ? oldSelf.accountRef.name : '')",
                 "the account is fixed for a version: declare a new version together with the new accountRef",
+            ),
+            Cel(
+                "!has(self.channels) || self.channels.size() < 2 || !has(self.aliases) || "
+                "self.aliases.all(alias, alias.parameter.contains('{channel}'))",
+                "with several channels every alias contains {channel}: one parameter cannot name two versions",
+                ".aliases",
+            ),
+            Cel(
+                "(has(self.channels) && self.channels.size() > 0) || !has(self.aliases) || self.aliases.all(alias, "
+                "!self.aliases.exists(other, other.parameter != alias.parameter && "
+                f"other.parameter == alias.parameter.replace('{{channel}}', '{DEFAULT_CHANNEL}')))",
+                f"two aliases make the same parameter, because {{channel}} is `{DEFAULT_CHANNEL}`: drop one",
+                ".aliases",
             ),
             *DECLARED_RULES,
         )
@@ -157,6 +212,10 @@ class GoldenImageSpec(Model):
     """Whom every version is shared with. Absent: grants are left as they are; {}: shared with nobody."""
     aliases: Aliases = ()
     """SSM parameters that name the image in each region, written once the replica there is available and shared."""
+    channels: Channels = ()
+    """Names that move between versions. None: there is one, `current`, that follows spec.version region by region."""
+    publish: Publish | None = None
+    """Where else, besides the aliases, the images are told."""
     deletion_policy: DeletionPolicy = "Retain"
     """What happens to AMIs that are no longer declared. Retain leaves them in AWS, no longer owned; Delete disables and deregisters
     them with their snapshots, unless they are in use."""
@@ -176,6 +235,8 @@ class ChannelImage(Model):
     """The region."""
     image_id: ImageId
     """The AMI."""
+    version: SemVer | None = None
+    """The version it is a replica of, where that is not the channel's: a region that the channel has not moved in yet."""
 
 
 class ChannelStatus(Model):
@@ -184,9 +245,13 @@ class ChannelStatus(Model):
     name: Annotated[str, text(63)]
     """Name of the channel; `current` follows spec.version."""
     version: SemVer
-    """The version it names."""
+    """The version it names now, which is the declared one as soon as its rollout allows."""
+    since: Annotated[str, Field(max_length=32, json_schema_extra={"format": "date-time"})] | None = None
+    """Since when it names it; absent while it names none yet."""
+    previous_version: SemVer | None = None
+    """The version it named before."""
     images: Annotated[tuple[ChannelImage, ...], Field(max_length=MAX_REGIONS), Regions] = ()
-    """Available images of that version, by region."""
+    """The image it names in each region."""
 
 
 class AliasStatus(Model):
@@ -212,15 +277,17 @@ class GoldenImageStatus(Model):
     last_handled_reconcile: Annotated[str, text(256, 0)] | None = None
     """The last value of the annotation goldenami.dev/reconcile-requested that was acted on."""
     version: SemVer | None = None
-    """The version that `current` names."""
+    """The declared version."""
     regions_ready: Annotated[str, text(16, 0)] | None = None
     """Regions whose replica of the declared version is ready, of those declared: 7/8."""
     versions: Annotated[int | None, Field(ge=0)] = None
     """How many ImageVersions there are."""
-    channels: Annotated[tuple[ChannelStatus, ...], Field(max_length=16), list_map("name")] = ()
+    channels: Annotated[tuple[ChannelStatus, ...], Field(max_length=MAX_CHANNELS), list_map("name")] = ()
     """The channels, and the image each names in each region."""
     aliases: Annotated[tuple[AliasStatus, ...], Field(max_length=1024), list_map("parameter", "region")] = ()
     """The parameters, by name and region."""
+    config_map: Annotated[str, text(253)] | None = None
+    """The ConfigMap that is kept for spec.publish."""
     plan: Annotated[tuple[PlanLine, ...], Field(max_length=MAX_PLAN_LINES), ATOMIC] = ()
     """What would be done, one sentence each; only under managementPolicy Observe."""
 

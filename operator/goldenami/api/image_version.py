@@ -29,6 +29,7 @@ from goldenami.api.fields import (
     Regions,
     SemVer,
     SnapshotId,
+    Stage,
     Tags,
     list_map,
     rules,
@@ -102,6 +103,11 @@ class ImageVersionSpec(Model):
     """What happens to AMIs that are no longer declared: Retain or Delete."""
     management_policy: ManagementPolicy = "Enforce"
     """Enforce makes AWS match; Observe changes nothing."""
+    channels: Annotated[tuple[Annotated[str, text(63)], ...], Field(max_length=32), SET] = ()
+    """The declared channels that name this version. While there are any, deleting this object only
+    releases the images, and it comes back."""
+    stage: Stage | None = None
+    """Deprecated: EC2 shows the images as deprecated. Active: it does not. Absent: their deprecation is left as it is."""
     suspend: bool = False
     """true stops all work on this object."""
     interval: Interval | None = None

@@ -49,6 +49,11 @@ class Reason(StrEnum):
     UPDATING = "Updating", Outcome.PROGRESSING, "Tags, description or grants are being brought in step."
     SHARING_PENDING = "SharingPending", Outcome.PROGRESSING, "Grants wait until the image is available."
     ALIAS_PENDING = "AliasPending", Outcome.PROGRESSING, "Aliases wait until the image is available and shared in their region."
+    CHANNEL_PENDING = (
+        "ChannelPending",
+        Outcome.PROGRESSING,
+        "A channel waits until its version is available and shared where it is declared.",
+    )
     DEREGISTERING = "Deregistering", Outcome.PROGRESSING, "Replicas that are no longer declared are being removed."
     DELETING = "Deleting", Outcome.PROGRESSING, "The object is being deleted and AWS is being cleaned up."
 
@@ -68,6 +73,11 @@ class Reason(StrEnum):
     # A person must act.
     INVALID_SPEC = "InvalidSpec", Outcome.STALLED, "The spec asks for something that cannot be; the message says what."
     VERSION_REUSED = "VersionReused", Outcome.STALLED, "This version was declared before with another source; declare a new version."
+    UNKNOWN_VERSION = (
+        "UnknownVersion",
+        Outcome.STALLED,
+        "A channel names a version that was never declared, or is gone; the message says which exist.",
+    )
     CONFLICT = "Conflict", Outcome.STALLED, "What is asked for in AWS belongs to another object or to nobody we know."
     NAME_CONFLICT = "NameConflict", Outcome.STALLED, "An image of this name exists that is not ours; change nameTemplate or the version."
     ALIAS_CONFLICT = "AliasConflict", Outcome.STALLED, "The parameter exists without our owner tag, or with another owner's."
@@ -142,6 +152,9 @@ class EventReason(StrEnum):
     DRIFT_REPAIRED = "DriftRepaired", False, "Something changed behind the operator's back was put right."
     REPLICA_LOST = "ReplicaLost", True, "A region's image is gone though nobody asked for it."
     ALIAS_MOVED = "AliasMoved", False, "A parameter names another image now."
+    CHANNEL_MOVED = "ChannelMoved", False, "A channel names another version now."
+    DEPRECATED = "Deprecated", False, "An image was deprecated: those who select the newest image pass it by."
+    UNDEPRECATED = "Undeprecated", False, "An image is no longer deprecated."
     DISABLED = "Disabled", False, "An image that shall go was disabled."
     DEREGISTERED = "Deregistered", False, "An image and its snapshots were removed."
     DEREGISTRATION_BLOCKED = "DeregistrationBlocked", True, "An image that shall go is still in use."

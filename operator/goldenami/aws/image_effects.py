@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 from goldenami.aws.errors import AlreadyExists, AwsError, NotFound, Wait, name_conflict, not_ours, partly_removed, waiting
@@ -200,6 +201,31 @@ def _disable(tools: Tools, action: do.DisableImage) -> str:
     return ""
 
 
+def _deprecate(tools: Tools, action: do.DeprecateImage) -> str:
+    """EC2 rounds to the minute; the action's time is one already."""
+    at = datetime.fromtimestamp(action.at_epoch_seconds, UTC)
+    tools.calls.ec2(
+        action.place,
+        "EnableImageDeprecation",
+        lambda ec2: ec2.enable_image_deprecation(ImageId=action.image_id, DeprecateAt=at),
+        about=action.image_id,
+    )
+    _fold_deprecation(tools, action, action.at_epoch_seconds)
+    return ""
+
+
+def _undeprecate(tools: Tools, action: do.UndeprecateImage) -> str:
+    tools.calls.ec2(
+        action.place, "DisableImageDeprecation", lambda ec2: ec2.disable_image_deprecation(ImageId=action.image_id), about=action.image_id
+    )
+    _fold_deprecation(tools, action, 0.0)
+    return ""
+
+
+def _fold_deprecation(tools: Tools, action: do.DeprecateImage | do.UndeprecateImage, at: float) -> None:
+    tools.holding(action.place).fold_changed(action.image_id, lambda image: replace(image, deprecation_epoch_seconds=at))
+
+
 def _deregister(tools: Tools, action: do.DeregisterImage) -> str:
     """The image, then whatever of its recorded snapshots is left: EC2 reports what it could not delete under an answer of success."""
     gone = _deregister_image(tools, action) if _is_ours(tools, action) else frozenset()
@@ -283,6 +309,8 @@ EFFECTS: dict[type[do.Action], Effect] = {
     do.RemoveTags: _untag,
     do.EnableImage: _enable,
     do.DisableImage: _disable,
+    do.DeprecateImage: _deprecate,
+    do.UndeprecateImage: _undeprecate,
     do.DeregisterImage: _deregister,
     do.DeleteSnapshot: _delete,
 }

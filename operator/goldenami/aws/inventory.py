@@ -18,7 +18,7 @@ from goldenami.aws.lanes import Lanes
 from goldenami.aws.parameters import Parameters
 from goldenami.aws.permissions import Permissions
 from goldenami.plan.identity import VERSION, Owner, owner_of
-from goldenami.plan.values import Grants, Image, KeyFacts, Parameter, Place, RegionFacts, RegionView, Snapshot, Usage
+from goldenami.plan.values import Grants, Image, KeyFacts, Parameter, Past, Place, RegionFacts, RegionView, Snapshot, Usage
 
 T = TypeVar("T")
 OnChange = Callable[[Owner, str], None]
@@ -201,6 +201,10 @@ class Inventory:
     def parameter_sent(self, place: Place, name: str) -> tuple[float, str] | None:
         """When this process last wrote a value to it, and which; what SSM makes of that shows a little later. Nothing is read."""
         return self._at(place).parameters.sent(name)
+
+    def parameter_history(self, place: Place, name: str) -> tuple[Past, ...]:
+        """Every value that SSM still knows (the last hundred), oldest first, read now. Raises AwsError."""
+        return self._at(place).parameters.history(name)
 
     def parameter(self, place: Place, name: str) -> Parameter | None:
         """Anybody's, with its tags, read now; None when there is none. Raises AwsError."""

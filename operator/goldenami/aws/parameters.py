@@ -15,7 +15,7 @@ from goldenami.aws.dated import Dated
 from goldenami.aws.errors import NotFound
 from goldenami.aws.holding import paged
 from goldenami.plan.identity import OWNER, Owner, owner_of
-from goldenami.plan.values import Parameter, Place
+from goldenami.plan.values import Parameter, Past, Place
 
 PAGE = 50
 OWNERS_A_CALL = 50
@@ -82,6 +82,20 @@ class Parameters:
     def _values(self, names: list[str]) -> dict[str, str]:
         answer = self._calls.ssm(self._place, "GetParameters", lambda ssm: ssm.get_parameters(Names=names), about=", ".join(names))
         return {row["Name"]: row["Value"] for row in answer["Parameters"]}
+
+    def history(self, name: str) -> tuple[Past, ...]:
+        """Oldest first. Raises AwsError."""
+        rows = paged(
+            lambda more: self._calls.ssm(
+                self._place,
+                "GetParameterHistory",
+                lambda ssm: ssm.get_parameter_history(Name=name, MaxResults=PAGE, **more),
+                about=name,
+            ),
+            "Parameters",
+        )
+        ordered = sorted(rows, key=lambda row: int(row["Version"]))
+        return tuple(Past(str(row["Value"]), translate.epoch_seconds(row["LastModifiedDate"])) for row in ordered)
 
     def one(self, name: str) -> Parameter | None:
         """Anybody's, with its tags; None when there is none. Raises AwsError."""

@@ -59,6 +59,7 @@ def image(answer: Mapping[str, Any]) -> Image:
         source_image_id=sys.intern(answer.get("SourceImageId", "")),
         source_region=sys.intern(answer.get("SourceImageRegion", "")),
         deregistration_protection=sys.intern(answer.get("DeregistrationProtection", "")),
+        deprecation_epoch_seconds=epoch_seconds(answer.get("DeprecationTime")),
         snapshot_ids=tuple(sys.intern(ebs["SnapshotId"]) for ebs in mappings if ebs.get("SnapshotId")),
         tags=tags(answer.get("Tags")),
     )

@@ -4,18 +4,21 @@ The declared version always is one. The others are those that exist as objects a
 declared once is remembered by its tags, so a new cluster renders it again.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from goldenami.api import source as api
-from goldenami.api.golden_image import GoldenImage, Sharing
+from goldenami.api.fields import Stage
+from goldenami.api.golden_image import DEFAULT_CHANNEL, GoldenImage, Sharing
 from goldenami.api.image_version import Grants, ImageVersion, ImageVersionSpec
 from goldenami.api.kinds import API_VERSION, GROUP, IMAGE_VERSION, RECONCILE_REQUESTED
 from goldenami.api.reasons import Reason
 from goldenami.api.share_list import ShareList, ShareListSpec
 from goldenami.api.sharing import Replica
 from goldenami.kube.client import Body
+from goldenami.plan import channels as plan
 from goldenami.plan import identity
+from goldenami.plan.channels import Channel, Standing
 from goldenami.plan.desired import ImageSource, InstanceSource, SnapshotSource, Source, parse_source
 from goldenami.plan.identity import Owner
 from goldenami.plan.sharing import SHARE_QUOTA
@@ -35,20 +38,49 @@ class Remembered:
     source: Source
     regions: frozenset[str]
     """Where its replicas are; an image kept only as the source does not count."""
+    made_at: float = 0.0
+    """When its first image was made, in epoch seconds."""
+    deprecated: bool = False
+    """EC2 shows one of its images as deprecated."""
 
 
-def remembered(owner: Owner, views: Iterable[RegionView]) -> dict[str, Remembered]:
-    """The versions of this owner that are found in these places, by version."""
+@dataclass(frozen=True)
+class Course:
+    """What the channels make of the versions."""
+
+    channels: tuple[Channel, ...]
+    standings: Mapping[str, Standing]
+    made_at: Mapping[str, float]
+    """By version, in epoch seconds."""
+
+    @property
+    def named(self) -> frozenset[str]:
+        """No version that a channel names is ever removed."""
+        return plan.named_versions(self.channels, self.standings.values())
+
+    def has_everywhere(self, version: str) -> bool:
+        """Whether it is copied to regions that are added."""
+        return any(channel.version == version for channel in self.channels)
+
+
+def remembered(owner: Owner, views: Iterable[RegionView], named: Collection[str] = (), now: float = 0.0) -> dict[str, Remembered]:
+    """The versions of this owner that are found in these places, by version.
+
+    Of those that a channel names also what was released: whoever deletes such an ImageVersion by hand finds it there again.
+    """
     found: dict[str, Remembered] = {}
     for view in views:
         for image in view.images:
             origin = parse_source(image.tags.get(identity.SOURCE, ""))
             version = image.tags.get(identity.VERSION, "")
-            if identity.owner_of(image.tags) != owner or origin is None or not version or image.state in _GONE:
+            mine = identity.owner_of(image.tags) == owner or (version in named and identity.released_by(image.tags) == owner)
+            if not mine or origin is None or not version or image.state in _GONE:
                 continue
             before = found.get(version)
             regions = (before.regions if before else frozenset()) | {view.place.region}
-            found[version] = Remembered(version, image.name, *origin, regions)
+            made_at = min(image.created_epoch_seconds, before.made_at) if before else image.created_epoch_seconds
+            deprecated = (before is not None and before.deprecated) or 0 < image.deprecation_epoch_seconds <= now
+            found[version] = Remembered(version, image.name, *origin, regions, made_at, deprecated)
     return found
 
 
@@ -85,18 +117,41 @@ def _too_many(count: int, lists: Sequence[ShareList]) -> Problem:
 
 
 def render(
-    image: GoldenImage, sharing: Grants | None, children: Mapping[str, ImageVersion], known: Mapping[str, Remembered]
+    image: GoldenImage, sharing: Grants | None, children: Mapping[str, ImageVersion], known: Mapping[str, Remembered], course: Course
 ) -> dict[str, ImageVersionSpec]:
-    """The spec of every ImageVersion that shall be, by version."""
+    """The spec of every ImageVersion that shall be, by version.
+
+    A region that was added gets the declared version and those that channels name; the others stay where they are.
+    """
+    specs = _specs(image, sharing, children, known, course)
+    return {version: _staged(spec, course, children.get(version), known.get(version)) for version, spec in specs.items()}
+
+
+def _staged(spec: ImageVersionSpec, course: Course, child: ImageVersion | None, memory: Remembered | None) -> ImageVersionSpec:
+    """With what the channels make of it. A version that is found again in AWS goes on as it was left there."""
+    cares = any(channel.deprecate_on_rollback for channel in course.channels)
+    before: Stage | None = child.spec.stage if child else "Deprecated" if memory and memory.deprecated and cares else None
+    explicit = tuple(name for name in plan.names_of(spec.version, course.channels, course.standings) if name != DEFAULT_CHANNEL)
+    stage = plan.stage(spec.version, course.channels, course.standings, course.made_at, before)
+    return spec.model_copy(update={"channels": explicit, "stage": stage})
+
+
+def _specs(
+    image: GoldenImage, sharing: Grants | None, children: Mapping[str, ImageVersion], known: Mapping[str, Remembered], course: Course
+) -> dict[str, ImageVersionSpec]:
     spec = image.spec
     specs = {spec.version: _declared(image, sharing, children.get(spec.version))}
     for version, child in children.items():
         if version != spec.version and not child.deleting:
-            held = tuple(replica for replica in spec.replicas if replica.region in {old.region for old in child.spec.replicas})
+            held = tuple(
+                replica
+                for replica in spec.replicas
+                if course.has_everywhere(version) or replica.region in {old.region for old in child.spec.replicas}
+            )
             specs[version] = _with_policy(image, sharing, child.spec, held)
     for version, memory in known.items():
         if version not in specs and version not in children:
-            held = tuple(replica for replica in spec.replicas if replica.region in memory.regions)
+            held = tuple(replica for replica in spec.replicas if course.has_everywhere(version) or replica.region in memory.regions)
             if held:
                 specs[version] = _restored(image, sharing, memory, held)
     return specs

@@ -1,27 +1,31 @@
 """GoldenImage: decides what. Renders one ImageVersion per version, moves the aliases, reports; the versions send back nothing but status.
 
-Read `GoldenImages.__call__` top to bottom: get, account, share lists, family, aliases, judge, status.
+Read `GoldenImages.__call__` top to bottom: get, account, share lists, family, channels, aliases, ConfigMap, judge, status.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from goldenami.api import conditions as summary
 from goldenami.api.conditions import ConcernResult, ConditionType
 from goldenami.api.duration import parse_duration
-from goldenami.api.golden_image import DEFAULT_CHANNEL, GoldenImage
+from goldenami.api.golden_image import GoldenImage
 from goldenami.api.image_version import Grants, ImageVersion
 from goldenami.api.kinds import FINALIZER, GOLDEN_IMAGE, IMAGE_VERSION, SHARE_LIST, Key
 from goldenami.api.reasons import EventReason, Reason
 from goldenami.api.reasons import Outcome as Meaning
 from goldenami.api.share_list import ShareList
-from goldenami.controllers import family, judge, logs, publish, report
+from goldenami.controllers import channels, config_map, family, judge, logs, publish, report
 from goldenami.controllers.caretaker import Outcome
+from goldenami.controllers.config_map import Kept
+from goldenami.controllers.family import Course, Remembered
 from goldenami.controllers.publish import Published
 from goldenami.controllers.world import World
 from goldenami.kube.client import Body
 from goldenami.kube.errors import KubeInvalid
 from goldenami.kube.status import without_absent
+from goldenami.plan.channels import Decision, Standing, named_versions
 from goldenami.plan.identity import Owner
 from goldenami.plan.values import Account, Place, Problem, RegionView
 
@@ -47,6 +51,29 @@ class Seen:
     def asked(self) -> bool:
         """Somebody asked for this look: everything is read again."""
         return self.declared.metadata.asks_for_look(self.declared.status.last_handled_reconcile)
+
+
+@dataclass(frozen=True)
+class Moved:
+    """What became of the channels in this look."""
+
+    decisions: tuple[Decision, ...]
+    result: ConcernResult
+    kept: Kept
+
+    def results(self, declared: GoldenImage) -> tuple[ConcernResult, ...]:
+        """ChannelsReady, where anything of it is declared: `current` alone moves with the replicas, which have a condition."""
+        told = declared.spec.channels or declared.spec.publish or self.result.outcome in (Meaning.STALLED, Meaning.RETRYING)
+        worst = self.kept.problem
+        if worst is not None and _SEVERITY.index(worst.outcome) < _SEVERITY.index(self.result.outcome):
+            return (worst,)
+        return (self.result,) if told else ()
+
+    def outcome(self, published: Outcome) -> Outcome:
+        worst = self.kept.problem
+        failed = published.failed or any(one is not None and one.outcome is Meaning.RETRYING for one in (worst, self.result))
+        pauses = [pause for pause in (published.next_look_seconds, self.kept.next_look_seconds) if pause is not None]
+        return Outcome(next_look_seconds=min(pauses, default=None), failed=failed)
 
 
 @dataclass(frozen=True)
@@ -78,18 +105,44 @@ class GoldenImages:
 
     def _converge(self, seen: Seen, account: Account, sharing: Grants | None) -> Outcome:
         children = self._children(seen)
-        known = family.remembered(self._owner(seen), self._views(seen, account, fresh=seen.asked and not _passed_on(seen, children)))
+        views = self._views(seen, account, fresh=seen.asked and not _passed_on(seen, children))
+        memory = channels.remember(self.world, seen.declared, account, views)
+        named = named_versions(channels.declared_channels(seen.declared), memory.standings.values())
+        known = family.remembered(self._owner(seen), views, named, self.world.now())
         reused = family.conflict(seen.declared, children, known)
         if reused is not None:
             return self._stopped(seen, ConditionType.SOURCE_READY, reused)
-        specs = family.render(seen.declared, sharing, children, known)
-        for version, spec in specs.items():
+        made_at = {version: found.made_at for version, found in known.items()}
+        refused = self._render_all(seen, sharing, children, known, self._course(seen, memory.standings, made_at))
+        if refused is not None:
+            return self._stopped(seen, ConditionType.SOURCE_READY, refused)
+        decisions = channels.decide(self.world, seen.declared, memory, children)
+        # A channel that has moved changes the stage of the version that it left; only what differs is written.
+        moved = {decision.channel.name: decision.standing for decision in decisions if decision.standing.since}
+        if moved != memory.standings:
+            refused = self._render_all(seen, sharing, dict(children), known, self._course(seen, moved, made_at))
+            if refused is not None:
+                return self._stopped(seen, ConditionType.SOURCE_READY, refused)
+        published = publish.publish(self.world, seen.obj, seen.declared, account, children, decisions, mutable=seen.mutable)
+        kept = config_map.keep(self.world, seen.obj, seen.declared, decisions, mutable=seen.mutable)
+        return self._report(
+            seen, account, children, Moved(decisions, channels.result(decisions, {*children, *known}, views), kept), published
+        )
+
+    @staticmethod
+    def _course(seen: Seen, standings: Mapping[str, Standing], made_at: Mapping[str, float]) -> Course:
+        return Course(channels.declared_channels(seen.declared), standings, made_at)
+
+    def _render_all(
+        self, seen: Seen, sharing: Grants | None, children: Children, known: Mapping[str, Remembered], course: Course
+    ) -> Problem | None:
+        """Renders every version that shall be, into `children`; a Problem for the first that is refused."""
+        for version, spec in family.render(seen.declared, sharing, children, known, course).items():
             rendered = self._render(seen, family.body(seen.declared, spec), restored=version in known and version not in children)
             if isinstance(rendered, Problem):
-                return self._stopped(seen, ConditionType.SOURCE_READY, rendered)
+                return rendered
             children[version] = rendered
-        published = publish.publish(self.world, seen.obj, seen.declared, account, children, mutable=seen.mutable)
-        return self._report(seen, account, children, published)
+        return None
 
     def _owner(self, seen: Seen) -> Owner:
         return Owner(self.world.installation, seen.declared.namespace, seen.declared.name)
@@ -147,11 +200,12 @@ class GoldenImages:
 
     # --- what is said ---
 
-    def _report(self, seen: Seen, account: Account, children: Children, published: Published) -> Outcome:
+    def _report(self, seen: Seen, account: Account, children: Children, moved: Moved, published: Published) -> Outcome:
         declared = seen.declared
         results = (
             ConcernResult(ConditionType.ACCOUNTS_READY, Reason.SUCCEEDED, f"account {account.account_id}"),
             *(_mirrored(kind, declared, children) for kind in MIRRORED),
+            *moved.results(seen.declared),
             published.result,
         )
         current = children[declared.spec.version]
@@ -170,20 +224,26 @@ class GoldenImages:
             "version": declared.spec.version,
             "regionsReady": ready or f"0/{len(declared.spec.replicas)}",
             "versions": len(children),
-            "channels": [_channel(current)],
+            "channels": channels.rows(moved.decisions),
             "aliases": published.status,
+            "configMap": moved.kept.name or None,
             "plan": [*current.status.plan, *report.plan_lines(published.pending)][: report.MAX_PLAN_LINES]
             if declared.spec.management_policy == "Observe"
             else [],
         }
         status = {name: value for name, value in status.items() if value not in (None, [])}
         self.world.tell(GOLDEN_IMAGE, seen.obj, status)
-        return published.outcome
+        for decision in moved.decisions:
+            if decision.moved_from:
+                message = f"{decision.channel.name} names {decision.standing.version}, and no longer {decision.moved_from}"
+                self.world.events.record(seen.obj, EventReason.CHANNEL_MOVED, message)
+        return moved.outcome(published.outcome)
 
     def _stopped(self, seen: Seen, kind: ConditionType, problem: Problem) -> Outcome:
         """One concern keeps the object from going on; what the others said last stays said."""
         declared = seen.declared
-        others = [other for other in (ConditionType.ACCOUNTS_READY, *MIRRORED, ConditionType.ALIASES_READY) if other is not kind]
+        all_kinds = (ConditionType.ACCOUNTS_READY, *MIRRORED, ConditionType.CHANNELS_READY, ConditionType.ALIASES_READY)
+        others = [other for other in all_kinds if other is not kind]
         results = (
             judge.of_problem(kind, problem),
             *(result for other in others for result in judge.carried(other, declared.status.conditions)),
@@ -230,7 +290,12 @@ class GoldenImages:
     def _let_go(self, seen: Seen, child: ImageVersion) -> None:
         """Deletes a version under the policy that the GoldenImage has now, which may be newer than the one it was rendered with."""
         spec = seen.declared.spec
-        policy = {"deletion_policy": spec.deletion_policy, "management_policy": spec.management_policy, "suspend": spec.suspend}
+        policy = {
+            "deletion_policy": spec.deletion_policy,
+            "management_policy": spec.management_policy,
+            "suspend": spec.suspend,
+            "channels": (),
+        }
         wanted = child.spec.model_copy(update=policy)
         if wanted != child.spec:
             self.world.kubernetes.apply(IMAGE_VERSION, family.body(seen.declared, wanted))
@@ -315,12 +380,3 @@ def _done(declared: GoldenImage) -> str:
     parts = ["available", *(["shared"] if spec.sharing else []), *(["published"] if spec.aliases else [])]
     what = " and ".join(filter(None, (", ".join(parts[:-1]), parts[-1])))
     return f"version {spec.version} is {what} in {len(spec.replicas)} region{'s' if len(spec.replicas) > 1 else ''}"
-
-
-def _channel(current: ImageVersion) -> Body:
-    images = [
-        {"region": replica.region, "imageId": replica.image_id}
-        for replica in current.status.replicas
-        if replica.state == "available" and replica.image_id
-    ]
-    return {"name": DEFAULT_CHANNEL, "version": current.spec.version, "images": images}

@@ -4,19 +4,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from goldenami.api.conditions import ConcernResult, ConditionType
-from goldenami.api.duration import parse_duration
-from goldenami.api.golden_image import DEFAULT_CHANNEL, GoldenImage
-from goldenami.api.image_version import ImageVersion, ReplicaStatus
+from goldenami.api.golden_image import GoldenImage
+from goldenami.api.image_version import ImageVersion
 from goldenami.api.reasons import Outcome as Meaning
 from goldenami.api.reasons import Reason
 from goldenami.aws.errors import AwsError
 from goldenami.controllers import report
 from goldenami.controllers.caretaker import Outcome
+from goldenami.controllers.channels import listed_since, parameter_name
 from goldenami.controllers.world import World
 from goldenami.kube.client import Body
 from goldenami.plan import aliases, identity
 from goldenami.plan.actions import Action, DeleteParameter, PutParameter, TagParameter
 from goldenami.plan.aliases import Alias, AliasFinding, Parameters
+from goldenami.plan.channels import Decision
 from goldenami.plan.identity import Owner
 from goldenami.plan.values import Account, Parameter, Place, Problem
 from goldenami.plan.whole import Failures
@@ -39,12 +40,18 @@ class Published:
 
 
 def publish(
-    world: World, obj: Body, declared: GoldenImage, account: Account, children: Mapping[str, ImageVersion], *, mutable: bool
+    world: World,
+    obj: Body,
+    declared: GoldenImage,
+    account: Account,
+    children: Mapping[str, ImageVersion],
+    decisions: tuple[Decision, ...],
+    *,
+    mutable: bool,
 ) -> Published:
     """Brings the parameters to what is declared, and reads them back."""
     owner = Owner(world.installation, declared.namespace, declared.name)
-    current = children[declared.spec.version]
-    wanted = tuple(_aliases(declared, account, current))
+    wanted = tuple(_aliases(declared, account, decisions))
     places = {alias.place for alias in wanted} | {Place(account, region) for region in _regions_before(declared)}
     if not places:
         result = ConcernResult(ConditionType.ALIASES_READY, Reason.NOTHING_DECLARED, "no aliases are declared")
@@ -66,7 +73,7 @@ def publish(
     told = (*findings, *_not_withdrawn(declared, wanted, known, failures))
     return Published(
         _result(told, surplus if not mutable else ()),
-        _status(declared, findings, known, current),
+        _status(declared, findings, known),
         () if mutable else actions,
         _outcome(told),
     )
@@ -88,9 +95,7 @@ class Reader:
     def __init__(self, world: World, owner: Owner, declared: GoldenImage) -> None:
         self._world = world
         self._owner = owner
-        asked = declared.metadata.asks_for_look(declared.status.last_handled_reconcile)
-        interval = parse_duration(declared.spec.interval) if declared.spec.interval else world.interval_seconds
-        self._since = world.now() - (0.0 if asked or declared.deleting else report.AT_REST * interval)
+        self._since = listed_since(world, declared)
         self._taken: set[tuple[Place, str]] = set()
 
     def taken_names(self, failures: Failures) -> None:
@@ -140,31 +145,19 @@ class Reader:
         return seconds if seconds < CHECKED_SECONDS else None
 
 
-def _aliases(declared: GoldenImage, account: Account, current: ImageVersion) -> list[Alias]:
-    replicas = {replica.region: replica for replica in current.status.replicas}
-    seen = current.status.observed_generation == current.generation
-    made: list[Alias] = []
-    for alias in declared.spec.aliases:
-        name = parameter_name(declared, alias.parameter)
-        for replica in declared.spec.replicas:
-            place = Place(account, replica.region)
-            image_id, why_not = _publishable(replicas.get(replica.region), replica.region, seen=seen)
-            made.append(Alias(place, name, image_id, why_not))
-    return made
-
-
-def parameter_name(declared: GoldenImage, template: str) -> str:
-    filled = template.replace("{image}", declared.name).replace("{namespace}", declared.namespace)
-    return filled.replace("{channel}", DEFAULT_CHANNEL)
-
-
-def _publishable(replica: ReplicaStatus | None, region: str, *, seen: bool) -> tuple[str, str]:
-    """The image that may be named there; empty, and why, while there is none."""
-    if replica is None or replica.state != "available" or not replica.image_id:
-        return "", f"there is no available image in {region} yet"
-    if not seen or not replica.shared:
-        return "", f"{replica.image_id} in {region} is not shared as declared yet"
-    return replica.image_id, ""
+def _aliases(declared: GoldenImage, account: Account, decisions: tuple[Decision, ...]) -> list[Alias]:
+    return [
+        Alias(
+            Place(account, region),
+            parameter_name(declared, alias.parameter, decision.channel.name),
+            target.image_id,
+            target.why_not,
+            decision.channel.version,
+        )
+        for decision in decisions
+        for alias in declared.spec.aliases
+        for region, target in decision.targets.items()
+    ]
 
 
 def _with_failure(finding: AliasFinding, failures: Failures) -> AliasFinding:
@@ -228,9 +221,7 @@ def _not_withdrawn(
     return (*refused, *unread)
 
 
-def _status(
-    declared: GoldenImage, findings: tuple[AliasFinding, ...], known: Mapping[Place, Parameters], current: ImageVersion
-) -> list[Body]:
+def _status(declared: GoldenImage, findings: tuple[AliasFinding, ...], known: Mapping[Place, Parameters]) -> list[Body]:
     """What each parameter names, as last read back; one that is not gone yet stays listed, so that it is not forgotten."""
     at = {place.region: parameters for place, parameters in known.items()}
     rows = {
@@ -245,7 +236,7 @@ def _status(
                 "parameter": name,
                 "region": region,
                 "imageId": finding.alias.image_id,
-                "version": current.spec.version,
+                "version": finding.alias.version,
             }
     return [rows[key] for key in sorted(rows)]
 

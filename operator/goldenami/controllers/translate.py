@@ -54,7 +54,9 @@ def version(declared: ImageVersion, account: Account, installation: str) -> desi
         description=spec.description if spec.description is not None else f"{spec.golden_image} {spec.version}, kept by goldenami",
         tags=spec.tags,
         sharing=sharing(spec.sharing),
-        delete=spec.deletion_policy == "Delete",
+        deprecated=None if spec.stage is None else spec.stage == "Deprecated",
+        # What a channel names is never removed: an object that is deleted by hand comes back, and takes the images back.
+        delete=spec.deletion_policy == "Delete" and not (declared.deleting and spec.channels),
     )
 
 

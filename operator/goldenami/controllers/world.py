@@ -24,6 +24,8 @@ TOLD: Mapping[type[Action], EventReason] = {
     actions.CopyImage: EventReason.COPY_STARTED,
     actions.ShareImage: EventReason.SHARED,
     actions.UnshareImage: EventReason.UNSHARED,
+    actions.DeprecateImage: EventReason.DEPRECATED,
+    actions.UndeprecateImage: EventReason.UNDEPRECATED,
     actions.DisableImage: EventReason.DISABLED,
     actions.DeregisterImage: EventReason.DEREGISTERED,
     actions.PutParameter: EventReason.ALIAS_MOVED,

@@ -141,6 +141,28 @@ class Kubernetes:
         """The labels of a namespace; KubeNotFound when there is none."""
         return dict(self.call("GET", f"/api/v1/namespaces/{quote(name)}")["metadata"].get("labels", {}))
 
+    def config_map(self, namespace: str, name: str) -> Body | None:
+        """The ConfigMap as stored now, or None where there is none."""
+        try:
+            return self.call("GET", _config_map_path(namespace, name))
+        except KubeNotFound:
+            return None
+
+    def apply_config_map(self, body: Body, *, force: bool) -> Body:
+        """Server-side apply as our field manager; creates it when it is missing. Without `force` KubeConflict for fields others hold."""
+        path = _config_map_path(body["metadata"]["namespace"], body["metadata"]["name"])
+        return self.call(
+            "PATCH", path, query={"fieldManager": FIELD_MANAGER, "force": str(force).lower()}, body=body, content_type=APPLY_PATCH
+        )
+
+    def delete_config_map(self, namespace: str, name: str, uid: str) -> None:
+        """Delete exactly this incarnation; done if there is none."""
+        options = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid}}
+        try:
+            self.call("DELETE", _config_map_path(namespace, name), body=options)
+        except KubeNotFound:
+            return
+
     def served_plurals(self) -> frozenset[str]:
         """The plurals the API server serves in our group and version: it lists a custom resource once its definition is Established.
 
@@ -231,6 +253,10 @@ def path_of(kind: Kind, namespace: str, name: str = "", subresource: str = "") -
     parts.append(kind.plural)
     parts += [quote(part, safe="") for part in (name, subresource) if part]
     return "/".join(parts)
+
+
+def _config_map_path(namespace: str, name: str) -> str:
+    return f"/api/v1/namespaces/{quote(namespace, safe='')}/configmaps/{quote(name, safe='')}"
 
 
 def key_of(obj: Body) -> Key:

@@ -195,6 +195,26 @@ class DisableImage(Action):
 
 
 @dataclass(frozen=True)
+class DeprecateImage(Action):
+    """Those who select the newest image pass it by from then on; whoever has its id may launch it as before."""
+
+    image_id: str
+    at_epoch_seconds: float
+    """A whole minute, as EC2 keeps it, that lies ahead."""
+
+    def _what(self) -> str:
+        return f"deprecate {self.image_id}"
+
+
+@dataclass(frozen=True)
+class UndeprecateImage(Action):
+    image_id: str
+
+    def _what(self) -> str:
+        return f"end the deprecation of {self.image_id}"
+
+
+@dataclass(frozen=True)
 class DeregisterImage(Action):
     """With its snapshots, by the ids recorded here: EC2 reports partial failures under an answer of success."""
 

@@ -23,6 +23,8 @@ class Alias:
     image_id: str = ""
     why_not: str = ""
     """Why there is none yet, for people."""
+    version: str = ""
+    """The version that the image is a replica of."""
 
 
 @dataclass(frozen=True)

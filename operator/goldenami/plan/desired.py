@@ -141,6 +141,8 @@ class Version:
     description: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
     sharing: Sharing = field(default_factory=Sharing)
+    deprecated: bool | None = None
+    """Whether its images are deprecated; None: that is left as it is."""
     delete: bool = False
     """deletionPolicy Delete: what is no longer wanted is deregistered. Otherwise it is only released."""
 

@@ -8,7 +8,7 @@ import json
 from dataclasses import replace
 
 from goldenami.api.reasons import Reason
-from goldenami.plan import adoption, attempts, identity, preflight, retirement, tags
+from goldenami.plan import adoption, attempts, deprecation, identity, preflight, retirement, tags
 from goldenami.plan.actions import CopyImage, EnableImage
 from goldenami.plan.candidates import (
     BROKEN,
@@ -117,6 +117,7 @@ def _available(version: Version, replica: Replica, observed: Observed, keep: Ima
     wrong = None if needs else _wrong_key(version, replica, observed, keep) or tags.crowded(version, replica.region, keep, observed)
     if wrong is not None:
         return replace(wrong, image=keep, actions=actions, needs=needs)
+    actions = (*actions, *deprecation.look(version, replica.region, keep, observed.now))
     return Finding(replica.region, Reason.SUCCEEDED, f"{keep.image_id} in {replica.region} is available", keep, actions, needs)
 
 

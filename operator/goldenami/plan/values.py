@@ -150,6 +150,8 @@ class Image:
     source_image_id: str = ""
     source_region: str = ""
     deregistration_protection: str = ""
+    deprecation_epoch_seconds: float = 0.0
+    """When it is, or will be, deprecated; 0: never."""
     snapshot_ids: tuple[str, ...] = ()
     """Empty while a copy is pending: EC2 does not tell them yet."""
     tags: Mapping[str, str] = field(default_factory=dict)
@@ -216,3 +218,11 @@ class Parameter:
     tags: Mapping[str, str] = field(default_factory=dict)
     value: str = ""
     """Empty: not read."""
+
+
+@dataclass(frozen=True)
+class Past:
+    """One value that a parameter had."""
+
+    value: str
+    written_epoch_seconds: float

@@ -12,7 +12,7 @@ from goldenami.api.aws_account import AWSAccount
 from goldenami.api.conditions import Condition, ConditionType, find
 from goldenami.api.golden_image import GoldenImage
 from goldenami.api.image_version import ImageVersion, ReplicaStatus
-from goldenami.controllers.publish import parameter_name
+from goldenami.controllers.channels import declared_channels, parameter_name
 
 BAR_CELLS = 6
 NOTHING = "–"
@@ -106,10 +106,15 @@ def _true(condition: Condition | None) -> bool:
     return condition is not None and condition.status == "True"
 
 
+def _aliases(version: ImageVersion, family: GoldenImage) -> list[str]:
+    """The parameters of the channels that name this version."""
+    named = [channel.name for channel in declared_channels(family) if channel.version == version.spec.version]
+    return [parameter_name(family, alias.parameter, name) for name in named for alias in family.spec.aliases]
+
+
 def _replicas(version: ImageVersion, family: GoldenImage | None) -> Iterator[Replica]:
     states = {replica.region: replica for replica in version.status.replicas}
-    current = family is not None and family.spec.version == version.spec.version
-    aliases = [parameter_name(family, alias.parameter) for alias in family.spec.aliases] if family is not None and current else []
+    aliases = _aliases(version, family) if family is not None else []
     published = {(alias.parameter, alias.region): alias.image_id for alias in family.status.aliases} if family is not None else {}
     for declared in version.spec.replicas:
         state = states.get(declared.region, ReplicaStatus(region=declared.region))
