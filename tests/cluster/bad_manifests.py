@@ -46,6 +46,14 @@ def _volume(**volume: object) -> Manifest:
     return with_instance(volumes=[{"deviceName": "/dev/sdf"} | volume])
 
 
+def channel(name: str = "stable", **changes: object) -> Manifest:
+    return {"name": name, "version": "1.4.2"} | changes
+
+
+def _channels(*changes: Manifest) -> Manifest:
+    return golden_image(channels=[channel() | change for change in changes])
+
+
 SEMVER = "a version follows SemVer 2.0, without a leading v: 1.4.2"
 REGION = "a region is written as us-east-1 or eu-west-3"
 ACCOUNT = 'an AWS account id is 12 digits, in quotes: "111122223333"'
@@ -56,6 +64,7 @@ ORGANIZATION_SAYS = "an organization is named by its full ARN, arn:aws:organizat
 UNIT_SAYS = "an organizational unit is named by its full ARN, arn:aws:organizations::"
 TEMPLATE = "a name template holds letters, digits, spaces"
 PARAMETER = "a parameter is a path of 1 to 15 parts, as /golden/{image}/{channel}"
+CHANNEL = "a channel's name holds at most 63 lower case letters, digits and dashes"
 INTERVAL = "an interval is between 10s and 24h"
 PARTITION = "images are copied within one partition only"
 LATER_REPLICA = 'unknown field "spec.replicas[0].accounts"'
@@ -231,6 +240,29 @@ ALIASES = (
     bad("an alias names a channel", golden_image(aliases=[{"parameter": "/a", "channel": "stable"}]), 'unknown field "spec.aliases[0]'),
 )
 
+CHANNELS = (
+    bad("a channel has no version", golden_image(channels=[{"name": "stable"}]), "spec.channels[0].version: Required value"),
+    bad("a channel has no name", golden_image(channels=[{"version": "1.0.0"}]), "spec.channels[0].name: Required value"),
+    bad("a channel's version is a range", _channels({"version": "1.x"}), "spec.channels[0].version", SEMVER),
+    bad("a channel's name has a dot", _channels({"name": "stable.eu"}), "spec.channels[0].name", CHANNEL),
+    bad("a channel's name has capitals", _channels({"name": "Stable"}), "spec.channels[0].name", CHANNEL),
+    bad("a channel's name is too long", _channels({"name": "s" * 64}), "spec.channels[0].name", CHANNEL),
+    bad("a channel is listed twice", _channels({}, {}), "spec.channels[1]: Duplicate value"),
+    bad("a channel's rollout is unknown", _channels({"rollout": "Canary"}), "rollout", '"AllRegions", "PerRegion"'),
+    bad("deprecation on rollback is a word", _channels({"deprecateOnRollback": "yes"}), "deprecateOnRollback", "must be of type boolean"),
+    bad("there are too many channels", _channels(*({"name": f"c{number}"} for number in range(17))), "spec.channels: Too many", "16"),
+    bad(
+        "an alias does not say which of several channels",
+        golden_image(channels=[channel("stable"), channel("candidate")], aliases=[{"parameter": "/a/{channel}"}, {"parameter": "/a/web"}]),
+        "spec.aliases",
+        "with several channels every alias contains {channel}: one parameter cannot name two versions",
+    ),
+    bad("the ConfigMap is a bare name", golden_image(publish={"configMap": "images"}), "spec.publish.configMap", "must be of type object"),
+    bad("the ConfigMap has no name", golden_image(publish={"configMap": {}}), "spec.publish.configMap.name: Required value"),
+    bad("the ConfigMap is another namespace's", golden_image(publish={"configMap": {"name": "a/b"}}), "an object's name holds"),
+    bad("a Secret shall be published", golden_image(publish={"secret": {"name": "a"}}), 'unknown field "spec.publish.secret"'),
+)
+
 POLICIES = (
     bad("the deletion policy is in lower case", golden_image(deletionPolicy="delete"), "deletionPolicy", '"Retain", "Delete"'),
     bad("the management policy is a list", golden_image(managementPolicy=["Observe"]), "managementPolicy", "must be of type string"),
@@ -241,7 +273,6 @@ POLICIES = (
     bad("the interval is too short", golden_image(interval="5s"), "spec.interval", INTERVAL),
     bad("the interval is too long", golden_image(interval="48h"), "spec.interval", INTERVAL),
     bad("suspend is a word", golden_image(suspend="true"), "spec.suspend", "must be of type boolean"),
-    bad("channels are of a later release", golden_image(channels=[{"name": "stable"}]), 'unknown field "spec.channels"'),
     bad("retention is of a later release", golden_image(retentionPolicyRef={"name": "std"}), 'unknown field "spec.retentionPolicyRef"'),
     bad("the account is a bare name", golden_image(accountRef="build"), "spec.accountRef", "must be of type object"),
     bad("the account has no name", golden_image(accountRef={}), "spec.accountRef.name: Required value"),
@@ -319,6 +350,7 @@ BAD = (
     *SHARING,
     *NAMES_AND_TAGS,
     *ALIASES,
+    *CHANNELS,
     *POLICIES,
     *IMAGE_VERSIONS,
     *SHARE_LISTS,
