@@ -36,6 +36,7 @@ ACTIONS_UNUSED = {
     "ec2:DeleteSnapshot": "a snapshot that DeregisterImage left behind",
     "ec2:GetEbsDefaultKmsKeyId": "only where volumes are encrypted by default",
     "ec2:GetImageBlockPublicAccessState": "only for images that are public",
+    "ssm:GetParameterHistory": "a channel whose parameters are there and whose status is lost",
     "ssm:ListTagsForResource": "a parameter of that name exists, and is not listed as ours",
     "kms:Decrypt": "EC2 asks on the operator's behalf",
     "kms:Encrypt": "EC2 asks on the operator's behalf",
@@ -94,6 +95,7 @@ def live(world: World, key: str) -> None:
         tags={"team": "a"},
         sharing={"shareListRefs": [{"name": "partners"}]},
         aliases=aliases,
+        publish={"configMap": {"name": "web-images"}},
     )
     kept = declared(world, "kept", source={"image": {"id": world.seed(name="mine"), "adopt": True}}, aliases=aliases)
     instance = declared(world, "vm", source={"instance": {"id": world.seed("instance"), "reboot": False}}, deletionPolicy="Delete")
@@ -116,11 +118,25 @@ def live(world: World, key: str) -> None:
         wait_noted(world)
     world.apply(world.share_list("partners", "777777777777"))
     world.ready()
+    live_through_a_rollback(world)
     eventually(lambda: grantees(world) == {"777777777777"}, "moved", told=world.told)
     for name in names:
         world.delete("goldenimage", name)
     for name in names:
         world.gone(name)
+
+
+def live_through_a_rollback(world: World) -> None:
+    """Back to an older version and forth again, and the id map under another name."""
+    spec = (world.get("goldenimage", "disk") or {})["spec"]
+    stable = {"name": "stable", "deprecateOnRollback": True}
+    world.apply(world.golden_image("disk", **{**spec, "version": "0.9.0", "channels": [{**stable, "version": "1.0.0"}]}))
+    world.ready("disk")
+    for version in ("0.9.0", "1.0.0"):
+        world.patch("goldenimage", "disk", {"spec": {"channels": [{**stable, "version": version}]}})
+        world.ready("disk")
+    world.patch("goldenimage", "web", {"spec": {"publish": {"configMap": {"name": "web-ids"}}}})
+    world.ready()
 
 
 def grantees(world: World) -> set[str]:

@@ -120,7 +120,7 @@ class GoldenImages:
         # A channel that has moved changes the stage of the version that it left; only what differs is written.
         moved = {decision.channel.name: decision.standing for decision in decisions if decision.standing.since}
         if moved != memory.standings:
-            refused = self._render_all(seen, sharing, dict(children), known, self._course(seen, moved, made_at))
+            refused = self._render_all(seen, sharing, children, known, self._course(seen, moved, made_at))
             if refused is not None:
                 return self._stopped(seen, ConditionType.SOURCE_READY, refused)
         published = publish.publish(self.world, seen.obj, seen.declared, account, children, decisions, mutable=seen.mutable)
