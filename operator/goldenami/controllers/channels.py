@@ -1,7 +1,7 @@
 """The channels of a GoldenImage: from spec, status, versions and, where the status does not know, SSM's history, to decisions and back."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from goldenami.api.conditions import ConcernResult, ConditionType, timestamp
@@ -156,6 +156,14 @@ def decide(world: World, declared: GoldenImage, memory: Memory, children: Mappin
         if channel.name in memory.problems
         else plan.decide(channel, memory.standings.get(channel.name), offers, regions, now)
         for channel in declared_channels(declared)
+    )
+
+
+def only_observed(decisions: Iterable[Decision], memory: Memory) -> tuple[Decision, ...]:
+    """Where nothing may be changed no channel moves: the targets say what would be done, and everything stands as it stood."""
+    return tuple(
+        replace(decision, moved_from="", standing=memory.standings.get(decision.channel.name, replace(decision.standing, since="")))
+        for decision in decisions
     )
 
 

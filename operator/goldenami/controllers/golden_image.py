@@ -107,7 +107,8 @@ class GoldenImages:
         children = self._children(seen)
         views = self._views(seen, account, fresh=seen.asked and not _passed_on(seen, children))
         memory = channels.remember(self.world, seen.declared, account, views)
-        named = named_versions(channels.declared_channels(seen.declared), memory.standings.values())
+        # The declared version is rendered from the spec, whatever became of its images.
+        named = named_versions(channels.declared_channels(seen.declared), memory.standings.values()) - {seen.declared.spec.version}
         known = family.remembered(self._owner(seen), views, named, self.world.now())
         reused = family.conflict(seen.declared, children, known)
         if reused is not None:
@@ -117,6 +118,8 @@ class GoldenImages:
         if refused is not None:
             return self._stopped(seen, ConditionType.SOURCE_READY, refused)
         decisions = channels.decide(self.world, seen.declared, memory, children)
+        if not seen.mutable:
+            decisions = channels.only_observed(decisions, memory)
         # A channel that has moved changes the stage of the version that it left; only what differs is written.
         moved = {decision.channel.name: decision.standing for decision in decisions if decision.standing.since}
         if moved != memory.standings:
