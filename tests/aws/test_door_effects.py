@@ -248,6 +248,16 @@ class TestChanging:
         grants = door.inventory.grants(door.away, look(door)[image_id], not_older_than=0.0)
         assert not grants.launch
 
+    def test_an_image_is_deprecated_at_a_minute_and_that_is_undone(self, door: Door) -> None:
+        image_id = copied(door)
+        at = (door.now // 60 + 2) * 60
+        for _ in range(2):
+            door.effects.perform(do.DeprecateImage(door.away, image_id, at))
+            assert known(door)[image_id].deprecation_epoch_seconds == look(door)[image_id].deprecation_epoch_seconds == at
+        for _ in range(2):
+            door.effects.perform(do.UndeprecateImage(door.away, image_id))
+            assert known(door)[image_id].deprecation_epoch_seconds == look(door)[image_id].deprecation_epoch_seconds == 0
+
 
 class TestSharing:
     EVERYBODY = Principals(frozenset({FRIEND, "888877776666"}), frozenset({ORGANIZATION}), frozenset({UNIT}), public=True)

@@ -257,6 +257,16 @@ CHANNELS = (
         "spec.aliases",
         "with several channels every alias contains {channel}: one parameter cannot name two versions",
     ),
+    bad(
+        "aliases, channels and regions make too many parameters",
+        golden_image(
+            channels=[channel(f"c{number}") for number in range(16)],
+            aliases=[{"parameter": f"/{number}/{{channel}}"} for number in range(5)],
+            replicas=[{"region": f"eu-west-{number}"} for number in range(1, 14)],
+        ),
+        "spec.aliases",
+        "aliases, channels and regions make more than 1024 parameters together: declare fewer",
+    ),
     bad("the ConfigMap is a bare name", golden_image(publish={"configMap": "images"}), "spec.publish.configMap", "must be of type object"),
     bad("the ConfigMap has no name", golden_image(publish={"configMap": {}}), "spec.publish.configMap.name: Required value"),
     bad("the ConfigMap is another namespace's", golden_image(publish={"configMap": {"name": "a/b"}}), "an object's name holds"),

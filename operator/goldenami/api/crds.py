@@ -85,7 +85,7 @@ DEFINITIONS = (
             _READY,
             _MESSAGE,
             _AGE,
-            Column("Channels", ".status.channels[*].name", "The channels.", wide=True),
+            Column("Current", ".status.version", "The declared version, as last looked at.", wide=True),
             Column("Versions", ".status.versions", "How many ImageVersions there are.", type="integer", wide=True),
             _HOME,
             _ACCOUNT,

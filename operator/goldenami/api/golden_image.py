@@ -43,6 +43,8 @@ DEFAULT_CHANNEL = "current"
 """The one channel there is while none is declared: it follows spec.version, region by region."""
 
 MAX_CHANNELS = 16
+MAX_PARAMETERS = 1024
+"""In all regions together: each has a row in the status."""
 
 ChannelName = Annotated[
     str,
@@ -187,6 +189,12 @@ class GoldenImageSpec(Model):
                 f"two aliases make the same parameter, because {{channel}} is `{DEFAULT_CHANNEL}`: drop one",
                 ".aliases",
             ),
+            Cel(
+                "(has(self.aliases) ? self.aliases.size() : 0) * self.replicas.size() * "
+                f"(has(self.channels) && self.channels.size() > 0 ? self.channels.size() : 1) <= {MAX_PARAMETERS}",
+                f"aliases, channels and regions make more than {MAX_PARAMETERS} parameters together: declare fewer",
+                ".aliases",
+            ),
             *DECLARED_RULES,
         )
     )
@@ -284,7 +292,7 @@ class GoldenImageStatus(Model):
     """How many ImageVersions there are."""
     channels: Annotated[tuple[ChannelStatus, ...], Field(max_length=MAX_CHANNELS), list_map("name")] = ()
     """The channels, and the image each names in each region."""
-    aliases: Annotated[tuple[AliasStatus, ...], Field(max_length=1024), list_map("parameter", "region")] = ()
+    aliases: Annotated[tuple[AliasStatus, ...], Field(max_length=MAX_PARAMETERS), list_map("parameter", "region")] = ()
     """The parameters, by name and region."""
     config_map: Annotated[str, text(253)] | None = None
     """The ConfigMap that is kept for spec.publish."""
