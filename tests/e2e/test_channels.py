@@ -128,7 +128,7 @@ def test_a_slow_region(corner: World, name: str, rollout: str | None, meanwhile:
     )
     try:
         corner.apply(declared(corner, name, version="2.0.0", channels=[channel("2.0.0", **how)], **spec))
-        until(corner, lambda: replica(corner, HOME, name, "2.0.0").get("shared"), "one region done")
+        until(corner, lambda: replica(corner, HOME, name, "2.0.0").get("state") == "available", "one region done")
         look_again(corner, name)
 
         def settled() -> bool:

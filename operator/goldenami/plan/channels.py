@@ -10,6 +10,9 @@ from dataclasses import dataclass, field, replace
 from goldenami.api.fields import Stage
 from goldenami.plan.values import Past, Problem
 
+TOLD = 3
+"""Regions that a message names."""
+
 
 @dataclass(frozen=True)
 class Channel:
@@ -81,9 +84,7 @@ def decide(channel: Channel, before: Standing | None, offers: Offers, regions: S
     named_already = before is not None and bool(before.since) and before.version == channel.version
     late = [offer.why_not for offer in here.values() if not offer.image_id]
     if late and channel.all_regions and not named_already:
-        return _kept(
-            channel, before, offers, regions, f"channel {channel.name} moves to {channel.version} in all regions at once, and {late[0]}"
-        )
+        return _kept(channel, before, offers, regions, f"all regions move at once, and {' and '.join(late[:TOLD])}")
     if len(late) == len(here) and not named_already:
         return Decision(channel, _standing(channel, before, offers, regions), here)
     return _moved(channel, before, offers, here, now)
