@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# Test files at a time. They mostly wait for real processes, so more than there are cores.
+TEST_WORKERS ?= 3
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test verify crds bench sweep lock clean
@@ -24,7 +26,7 @@ demo: $(STAMP) ## a real operator on a real Kubernetes API server against a loca
 	@$(BIN)/goldenami demo
 
 test: $(STAMP) ## all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder
 
 verify: $(STAMP) ## style, types, layers, generated files
 	$(BIN)/ruff check operator tests bench
