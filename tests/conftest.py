@@ -1,6 +1,12 @@
 """What all tests share: fixtures live in `support`, one module per thing they provide; here are the options of a run."""
 
+import signal
+
 import pytest
+
+# A run in the background of a script is started with SIGINT ignored, and hands that down to every process it starts, Ctrl-C tests included.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 pytest_plugins = ["support.aws", "support.ec2", "support.kubernetes", "support.operator", "support.scenes"]
 
@@ -17,10 +23,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 LONGEST_FIRST = ("test_crash_sweep", "test_at_rest", "test_process", "test_demo", "test_controlplane")
 """Files that take minutes. Begun last, one of them would run alone while the other workers are idle."""
 
+THEN = ("cluster", "e2e")
+"""Folders in their order: once a worker has begun `e2e`, its operator serves all namespaces there, those of `cluster` too."""
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     def turn(item: pytest.Item) -> int:
-        name = item.path.stem
-        return LONGEST_FIRST.index(name) if name in LONGEST_FIRST else len(LONGEST_FIRST) + ("e2e" not in item.path.parts)
+        if item.path.stem in LONGEST_FIRST:
+            return LONGEST_FIRST.index(item.path.stem)
+        folder = next((THEN.index(name) for name in THEN if name in item.path.parts), len(THEN))
+        return len(LONGEST_FIRST) + folder
 
     items.sort(key=turn)

@@ -135,17 +135,23 @@ def test_credentials_that_expire_midway_are_renewed_without_anybodys_help(world:
     assert {tag["Key"]: tag["Value"] for tag in world.image()["Tags"]}["team"] == "a"
 
 
-def test_namesakes_in_two_namespaces_keep_apart(world: World) -> None:
-    """One account, one source, and one name in EC2, which CopyImage takes twice: the owner tag tells the images apart."""
+def test_namesakes_in_two_namespaces_keep_apart_and_the_second_is_told_who_holds_its_name(world: World) -> None:
+    """One account and one source. CopyImage would take one name in EC2 twice; the one who has it keeps it, and the other says so."""
     elsewhere = f"{world.namespace}-b"
     world.plane.run_kubectl("create", "namespace", elsewhere)
     other = World(world.plane, world.aws, elsewhere, world.account, world.partner, account_ref=world.account_ref, tail=world.tail)
     source = {"image": {"id": world.seed(name="base")}}
-    for each in (world, other):
-        each.apply(declared(each, source=source, deletionPolicy="Delete"))
-    for each in (world, other):
-        each.ready()
-    assert owners(world) == {f"tests/{world.namespace}/web", f"tests/{elsewhere}/web"}
+    world.apply(declared(world, source=source, deletionPolicy="Delete"))
+    world.ready()
+
+    other.apply(declared(other, source=source, deletionPolicy="Delete"))
+    held = other.reason("NameConflict")["message"]
+    assert f"tests/{world.namespace}/web" in held
+    assert owners(world) == {f"tests/{world.namespace}/web"}
+
+    other.patch("goldenimage", "web", {"spec": {"version": "1.0.1", "nameTemplate": "{namespace}-{image}-{version}"}})
+    other.reason("NameConflict", "web-1.0.0", kind="imageversion")
+    eventually(lambda: len(owners(world)) == 2, "both have their images", told=other.told)
 
     world.delete("goldenimage", "web")
     world.gone()

@@ -93,6 +93,12 @@ class Inventory:
         self._audit(kept)
         return view
 
+    def holder_of_name(self, place: Place, name: str, other_than: Owner) -> Image | None:
+        """An image of another owner of ours that has this name there, in the listing as it was last read."""
+        images = self._at(place).holding.view().images
+        named = (image for image in images if image.name == name and image.state not in ("failed", "error", "invalid", "lost"))
+        return next((image for image in named if (owner := owner_of(image.tags)) and owner != other_than), None)
+
     def regions(
         self,
         places: Iterable[Place],

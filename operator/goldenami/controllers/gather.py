@@ -76,6 +76,7 @@ class Gatherer:
         }
         return Observed(
             regions=views,
+            name_holders=self._name_holders(views),
             now=self.now(),
             recorded=self.recorded,
             recorded_source_image_id=self.recorded_source_image_id,
@@ -89,6 +90,12 @@ class Gatherer:
             fresh_snapshots=frozenset(self._fresh_snapshots),
             asked=self.asked,
         )
+
+    def _name_holders(self, views: Mapping[str, RegionView]) -> dict[str, Image]:
+        """Looked for only where there is none of ours: whoever has the name already keeps it."""
+        bare = (view for view in views.values() if not view.problem and not plan.ours(view, self.version))
+        found = {view.place.region: self.inventory.holder_of_name(view.place, self.version.name, self.version.owner) for view in bare}
+        return {region: image for region, image in found.items() if image is not None}
 
     def forget_evidence(self) -> None:
         """Evidence does not outlive the step it was gathered for."""

@@ -75,6 +75,8 @@ class Observed:
     """User tags we have set before."""
     source: SourceFacts | None = None
     facts: Mapping[str, RegionFacts] = field(default_factory=dict)
+    name_holders: Mapping[str, Image] = field(default_factory=dict)
+    """By region: an image that another owner keeps there under this version's name in EC2, where there is one and none of ours."""
     grants: Mapping[str, Grants] = field(default_factory=dict)
     usage: Mapping[str, Usage] = field(default_factory=dict)
     looked_up: Mapping[str, Image | None] = field(default_factory=dict)

@@ -152,8 +152,22 @@ def _absent(version: Version, replica: Replica, observed: Observed, source: Find
         return too_many
     return (
         _undecided_home(version, replica, observed)
+        or _name_held(version, replica, observed)
         or adoption.adopt(version, replica, observed, source)
         or _after_lost(version, replica, observed, source, lost(version, view, observed))
+    )
+
+
+def _name_held(version: Version, replica: Replica, observed: Observed) -> Finding | None:
+    """CreateImage and RegisterImage refuse a name that is taken. CopyImage does not (trap 3 of the research), so it is looked for here."""
+    holder = observed.name_holders.get(replica.region)
+    if holder is None:
+        return None
+    return Finding(
+        replica.region,
+        Reason.NAME_CONFLICT,
+        f"the name {version.name} is held by {holder.image_id} of {identity.owner_of(holder.tags)} in {replica.region}; "
+        "declare another nameTemplate, as one with {namespace}, together with a new version",
     )
 
 

@@ -274,6 +274,16 @@ def test_the_token_is_the_same_for_the_same_call_and_another_for_any_other() -> 
     assert len({token(), *(token(of) for of in edits), token(seen=paris(recorded={PARIS: Recorded(attempt=2)}))}) == len(edits) + 2
 
 
+def test_a_name_that_another_owner_holds_there_is_not_taken_twice() -> None:
+    held = replace(paris(), name_holders={PARIS: retagged(golden_ami("ami-theirs"), owner=str(STRANGER))})
+    found = look(held)
+    assert (found.reason, everything(found)) == (Reason.NAME_CONFLICT, [])
+    assert "ami-theirs" in found.message
+    assert str(STRANGER) in found.message
+    mine = replace(paris(golden_ami()), name_holders={PARIS: retagged(golden_ami("ami-theirs"), owner=str(STRANGER))})
+    assert look(mine).reason is Reason.SUCCEEDED  # who has the name already keeps it
+
+
 # --- where a copy comes from ---
 
 
