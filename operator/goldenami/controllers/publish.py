@@ -113,7 +113,11 @@ class Reader:
             listed = {found.name: found for found in inventory.parameters(place, self._owner, not_older_than=self._since)}
             taken = {name: found for at, name in sorted(self._taken) if at == place and (found := inventory.parameter(place, name))}
             # A name that turned out to be taken may be our own: the answer that said so was lost.
-            listed |= {name: found for name, found in taken.items() if identity.owner_of(found.tags) == self._owner}
+            own = {name: found for name, found in taken.items() if identity.owner_of(found.tags) == self._owner}
+            for found in own.values():
+                # The shared listing is older than it, and would say for a while that there is none: then it would be forgotten.
+                inventory.parameters_of(place).wrote(found)
+            listed |= own
             return Parameters(self._with_values(place, listed, wanted), taken)
         except AwsError as error:
             return Parameters(problem=error.problem)
