@@ -17,6 +17,7 @@ from goldenami.controllers import judge, logs, news, report, translate
 from goldenami.controllers.caretaker import Outcome
 from goldenami.controllers.gather import Freshness, Gatherer
 from goldenami.controllers.news import Acted
+from goldenami.controllers.subject import Seen
 from goldenami.controllers.world import World
 from goldenami.kube.client import Body
 from goldenami.kube.status import write_status
@@ -28,23 +29,6 @@ from goldenami.plan.whole import Failures, Look
 
 MAX_STEPS = 4
 """Times that one look acts and looks again. What needs longer, as a copy does, is left to a later look."""
-
-
-@dataclass(frozen=True)
-class Seen:
-    """One ImageVersion as it was read for this look."""
-
-    obj: Body
-    declared: ImageVersion
-
-    @property
-    def mutable(self) -> bool:
-        return self.declared.spec.management_policy == "Enforce" and not self.declared.spec.suspend
-
-    @property
-    def asked(self) -> bool:
-        """Somebody asked for this look: everything is read again."""
-        return self.declared.metadata.asks_for_look(self.declared.status.last_handled_reconcile)
 
 
 @dataclass(frozen=True)
@@ -73,7 +57,7 @@ class ImageVersions:
 
     # --- an object that shall exist ---
 
-    def _converge(self, seen: Seen, account: Account) -> Outcome:
+    def _converge(self, seen: Seen[ImageVersion], account: Account) -> Outcome:
         version = translate.version(seen.declared, account, self.world.installation)
         gatherer = self._gatherer(seen, version)
         look, observed, acted = self._step(seen, gatherer, whole.look)
@@ -82,7 +66,9 @@ class ImageVersions:
         self._tell(seen, status, look, acted)
         return report.next_look(look, observed)
 
-    def _step(self, seen: Seen, gatherer: Gatherer, decide: Callable[[Version, Observed], Look]) -> tuple[Look, Observed, list[Acted]]:
+    def _step(
+        self, seen: Seen[ImageVersion], gatherer: Gatherer, decide: Callable[[Version, Observed], Look]
+    ) -> tuple[Look, Observed, list[Acted]]:
         """Looks and acts until there is nothing left to do now, or something failed. The look it ends with says what failed."""
         acted: list[Acted] = []
         failures: Failures = ()
@@ -97,7 +83,7 @@ class ImageVersions:
             look, observed = gatherer.look(decide)
         return look.with_failures(failures), observed, acted
 
-    def _record_attempts(self, seen: Seen, gatherer: Gatherer, look: Look) -> None:
+    def _record_attempts(self, seen: Seen[ImageVersion], gatherer: Gatherer, look: Look) -> None:
         """A further attempt is written down before it is made: its number is part of the client token (design §4)."""
         attempts = report.new_attempts(gatherer.recorded, look)
         if not attempts:
@@ -108,7 +94,7 @@ class ImageVersions:
         write_status(self.world.kubernetes, IMAGE_VERSION, seen.obj, status)
         seen.obj["status"] = status
 
-    def _gatherer(self, seen: Seen, version: Version) -> Gatherer:
+    def _gatherer(self, seen: Seen[ImageVersion], version: Version) -> Gatherer:
         status = seen.declared.status
         return Gatherer(
             inventory=self.world.inventory,
@@ -123,7 +109,7 @@ class ImageVersions:
             now=self.world.now,
         )
 
-    def _freshness(self, seen: Seen) -> Freshness:
+    def _freshness(self, seen: Seen[ImageVersion]) -> Freshness:
         """How old the listings may be: asked for, not at all; while work runs, as old as a poll; at rest, as old as the interval."""
         declared, now = seen.declared, self.world.now()
         if seen.asked or declared.deleting:
@@ -146,7 +132,9 @@ class ImageVersions:
         account = ConcernResult(ConditionType.ACCOUNTS_READY, Reason.SUCCEEDED, f"account {version.account.account_id}")
         return (account, *(judge.concern(kind, findings, done[kind]) for kind, findings in look.concerns.items()))
 
-    def _conditions(self, seen: Seen, results: tuple[ConcernResult, ...], version: Version, look: Look) -> tuple[summary.Condition, ...]:
+    def _conditions(
+        self, seen: Seen[ImageVersion], results: tuple[ConcernResult, ...], version: Version, look: Look
+    ) -> tuple[summary.Condition, ...]:
         if not seen.mutable and look.actions:
             results = (*results[:-1], report.observing(results[-1], len(look.actions)))
         return summary.summarize(
@@ -157,14 +145,14 @@ class ImageVersions:
             done=report.done_message(version),
         )
 
-    def _tell(self, seen: Seen, status: Body, look: Look, acted: Sequence[Acted]) -> None:
+    def _tell(self, seen: Seen[ImageVersion], status: Body, look: Look, acted: Sequence[Acted]) -> None:
         self.world.tell(IMAGE_VERSION, seen.obj, status)
         for reason, message in news.of(seen.declared, acted, look):
             self.world.events.record(seen.obj, reason, message)
 
     # --- objects that cannot be worked on now ---
 
-    def _suspended(self, seen: Seen) -> Outcome:
+    def _suspended(self, seen: Seen[ImageVersion]) -> Outcome:
         declared = seen.declared
         kept = summary.suspended(declared.generation, declared.status.conditions, datetime.now(UTC))
         status = report.with_conditions(seen.obj, declared, kept)
@@ -172,7 +160,7 @@ class ImageVersions:
             self.world.events.record(seen.obj, EventReason.SUSPENDED, "spec.suspend is true: nothing is read or changed until it is false")
         return Outcome()
 
-    def _without_account(self, seen: Seen, problem: Problem) -> Outcome:
+    def _without_account(self, seen: Seen[ImageVersion], problem: Problem) -> Outcome:
         declared = seen.declared
         results = (
             judge.of_problem(ConditionType.ACCOUNTS_READY, problem),
@@ -189,7 +177,7 @@ class ImageVersions:
 
     # --- an object that goes ---
 
-    def _delete(self, seen: Seen) -> Outcome:
+    def _delete(self, seen: Seen[ImageVersion]) -> Outcome:
         if FINALIZER not in seen.declared.metadata.finalizers:
             return Outcome()
         if not seen.mutable:
@@ -208,7 +196,7 @@ class ImageVersions:
             return Outcome()
         return self._still_leaving(seen, version, look, observed, acted)
 
-    def _still_leaving(self, seen: Seen, version: Version, look: Look, observed: Observed, acted: Sequence[Acted]) -> Outcome:
+    def _still_leaving(self, seen: Seen[ImageVersion], version: Version, look: Look, observed: Observed, acted: Sequence[Acted]) -> Outcome:
         declared = seen.declared
         result = judge.concern(ConditionType.REPLICAS_READY, look.leaving, "")
         if result.outcome is Reason.SUCCEEDED.outcome:

@@ -1,0 +1,122 @@
+"""What a GoldenImage's status says, and when to look again."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from goldenami.api import conditions as summary
+from goldenami.api.conditions import ConcernResult, ConditionType
+from goldenami.api.golden_image import GoldenImage
+from goldenami.api.kinds import GOLDEN_IMAGE
+from goldenami.api.reasons import EventReason, Reason
+from goldenami.api.reasons import Outcome as Meaning
+from goldenami.controllers import channels, judge, report
+from goldenami.controllers.caretaker import Outcome
+from goldenami.controllers.config_map import Kept
+from goldenami.controllers.mirror import MIRRORED, SEVERITY, Children, handled, is_current, mirrored
+from goldenami.controllers.publish import Published
+from goldenami.controllers.subject import Seen
+from goldenami.controllers.world import World
+from goldenami.kube.client import Body
+from goldenami.plan.channels import Decision
+from goldenami.plan.values import Account, Problem
+
+
+@dataclass(frozen=True)
+class Moved:
+    """What became of the channels in this look."""
+
+    decisions: tuple[Decision, ...]
+    result: ConcernResult
+    kept: Kept
+
+    def results(self, declared: GoldenImage) -> tuple[ConcernResult, ...]:
+        """ChannelsReady, where anything of it is declared: `current` alone moves with the replicas, which have a condition."""
+        told = declared.spec.channels or declared.spec.publish or self.result.outcome in (Meaning.STALLED, Meaning.RETRYING)
+        worst = self.kept.problem
+        if worst is not None and SEVERITY.index(worst.outcome) < SEVERITY.index(self.result.outcome):
+            return (worst,)
+        return (self.result,) if told else ()
+
+    def outcome(self, published: Outcome) -> Outcome:
+        worst = self.kept.problem
+        failed = published.failed or any(one is not None and one.outcome is Meaning.RETRYING for one in (worst, self.result))
+        pauses = [pause for pause in (published.next_look_seconds, self.kept.next_look_seconds) if pause is not None]
+        return Outcome(next_look_seconds=min(pauses, default=None), failed=failed)
+
+
+def tell(world: World, seen: Seen[GoldenImage], account: Account, children: Children, moved: Moved, published: Published) -> Outcome:
+    """The status after a look that came to its end."""
+    declared = seen.declared
+    results = (
+        ConcernResult(ConditionType.ACCOUNTS_READY, Reason.SUCCEEDED, f"account {account.account_id}"),
+        *(mirrored(kind, declared, children) for kind in MIRRORED),
+        *moved.results(seen.declared),
+        published.result,
+    )
+    current = children[declared.spec.version]
+    ready = current.status.regions_ready if is_current(current) else None
+    found = summary.summarize(results, declared.generation, declared.status.conditions, datetime.now(UTC), done=_done(declared))
+    status: Body = {
+        "observedGeneration": declared.generation,
+        "conditions": [condition.to_object() for condition in found],
+        "lastHandledReconcile": handled(declared, children),
+        "version": declared.spec.version,
+        "regionsReady": ready or f"0/{len(declared.spec.replicas)}",
+        "versions": len(children),
+        "channels": channels.rows(moved.decisions),
+        "aliases": published.status,
+        "configMap": moved.kept.name or None,
+        "plan": [*current.status.plan, *report.plan_lines(published.pending)][: report.MAX_PLAN_LINES]
+        if declared.spec.management_policy == "Observe"
+        else [],
+    }
+    status = {name: value for name, value in status.items() if value not in (None, [])}
+    world.tell(GOLDEN_IMAGE, seen.obj, status)
+    for decision in moved.decisions:
+        if decision.moved_from:
+            message = f"{decision.channel.name} names {decision.standing.version}, and no longer {decision.moved_from}"
+            world.events.record(seen.obj, EventReason.CHANNEL_MOVED, message)
+    return moved.outcome(published.outcome)
+
+
+def stopped(world: World, seen: Seen[GoldenImage], kind: ConditionType, problem: Problem) -> Outcome:
+    """One concern keeps the object from going on; what the others said last stays said."""
+    declared = seen.declared
+    all_kinds = (ConditionType.ACCOUNTS_READY, *MIRRORED, ConditionType.CHANNELS_READY, ConditionType.ALIASES_READY)
+    others = [other for other in all_kinds if other is not kind]
+    results = (
+        judge.of_problem(kind, problem),
+        *(result for other in others for result in judge.carried(other, declared.status.conditions)),
+    )
+    found = summary.summarize(results, declared.generation, declared.status.conditions, datetime.now(UTC))
+    world.tell(GOLDEN_IMAGE, seen.obj, report.with_conditions(seen.obj, declared, found))
+    return report.after_problem(problem)
+
+
+def suspended(world: World, seen: Seen[GoldenImage]) -> Outcome:
+    declared = seen.declared
+    kept = summary.suspended(declared.generation, declared.status.conditions, datetime.now(UTC))
+    if world.tell(GOLDEN_IMAGE, seen.obj, report.with_conditions(seen.obj, declared, kept)):
+        world.events.record(seen.obj, EventReason.SUSPENDED, "spec.suspend is true: nothing is read or changed until it is false")
+    return Outcome()
+
+
+def still_leaving(world: World, seen: Seen[GoldenImage], children: Children) -> Outcome:
+    """The versions of a deleted GoldenImage are not gone yet."""
+    declared = seen.declared
+    last = {child.name: summary.find(child.status.conditions, ConditionType.REPLICAS_READY) for child in children.values()}
+    told = [said.message for child in children.values() if (said := last[child.name]) and child.deleting]
+    blocked = any(said is not None and said.reason == Reason.IN_USE for said in last.values())
+    message = f"waiting for {', '.join(sorted(last))}" + (f": {'; '.join(told)}" if told else "")
+    result = ConcernResult(ConditionType.REPLICAS_READY, Reason.IN_USE if blocked else Reason.DELETING, message)
+    found = summary.summarize((result,), declared.generation, declared.status.conditions, datetime.now(UTC))
+    world.tell(GOLDEN_IMAGE, seen.obj, report.with_conditions(seen.obj, declared, found))
+    return Outcome(next_look_seconds=report.IN_USE_LOOK_SECONDS)
+
+
+def _done(declared: GoldenImage) -> str:
+    """Only what was declared is said to be done."""
+    spec = declared.spec
+    parts = ["available", *(["shared"] if spec.sharing else []), *(["published"] if spec.aliases else [])]
+    what = " and ".join(filter(None, (", ".join(parts[:-1]), parts[-1])))
+    return f"version {spec.version} is {what} in {len(spec.replicas)} region{'s' if len(spec.replicas) > 1 else ''}"

@@ -1,0 +1,79 @@
+"""Rendering: a family's ImageVersions written as they shall be, each only where it differs from what is stored."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from goldenami.api.golden_image import GoldenImage
+from goldenami.api.image_version import Grants, ImageVersion
+from goldenami.api.kinds import IMAGE_VERSION
+from goldenami.api.reasons import EventReason, Reason
+from goldenami.controllers import family
+from goldenami.controllers.family import Course, Remembered
+from goldenami.controllers.mirror import Children
+from goldenami.controllers.subject import Seen
+from goldenami.controllers.world import World
+from goldenami.kube.client import Body
+from goldenami.kube.errors import KubeInvalid
+from goldenami.kube.status import without_absent
+from goldenami.plan.values import Problem
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """What all versions of one look have in common."""
+
+    world: World
+    seen: Seen[GoldenImage]
+    sharing: Grants | None
+    known: Mapping[str, Remembered]
+    """The versions that AWS holds images of."""
+
+    def all(self, children: Children, course: Course) -> Problem | None:
+        """Renders every version that shall be, into `children`; a Problem for the first that is refused."""
+        for version, spec in family.render(self.seen.declared, self.sharing, children, self.known, course).items():
+            rendered = self._one(family.body(self.seen.declared, spec), restored=version in self.known and version not in children)
+            if isinstance(rendered, Problem):
+                return rendered
+            children[version] = rendered
+        return None
+
+    def _one(self, wanted: Body, *, restored: bool) -> ImageVersion | Problem:
+        """The ImageVersion as stored, written only where it differs; a Problem where the name belongs to another family."""
+        name, namespace = wanted["metadata"]["name"], wanted["metadata"]["namespace"]
+        stored = self.world.kubernetes.get(IMAGE_VERSION, namespace, name)
+        if stored is not None and stored["spec"].get("goldenImage") != self.seen.declared.name:
+            return Problem(
+                Reason.CONFLICT,
+                f"ImageVersion {name} belongs to GoldenImage {stored['spec'].get('goldenImage')}; rename one of the two images",
+                stalled=True,
+            )
+        if stored is not None and _same(stored, wanted):
+            return ImageVersion.from_object(stored)
+        try:
+            applied = self.world.kubernetes.apply(IMAGE_VERSION, wanted)
+        except KubeInvalid as error:
+            return Problem(
+                Reason.INVALID_SPEC, f"what spec makes of version {wanted['spec']['version']} is refused: {error.message}", stalled=True
+            )
+        if stored is None:
+            reason = EventReason.VERSION_RESTORED if restored else EventReason.VERSION_CREATED
+            self.world.events.record(self.seen.obj, reason, f"ImageVersion {name}")
+        return ImageVersion.from_object(applied)
+
+
+def children_of(world: World, declared: GoldenImage) -> Children:
+    listed = world.kubernetes.list(IMAGE_VERSION, declared.namespace, label_selector=f"{family.FAMILY_LABEL}={declared.name}")
+    found = [ImageVersion.from_object(obj) for obj in listed]
+    return {child.spec.version: child for child in found if child.spec.golden_image == declared.name}
+
+
+def _same(stored: Body, wanted: Body) -> bool:
+    """Whether the stored ImageVersion says what is wanted already: the API server's additions to metadata do not count."""
+    metadata = stored["metadata"]
+    return (
+        without_absent(stored["spec"]) == without_absent(wanted["spec"])
+        and wanted["metadata"]["labels"].items() <= metadata.get("labels", {}).items()
+        and wanted["metadata"]["annotations"].items() <= metadata.get("annotations", {}).items()
+        and {owner["uid"] for owner in wanted["metadata"]["ownerReferences"]}
+        <= {owner["uid"] for owner in metadata.get("ownerReferences", [])}
+    )
