@@ -15,6 +15,7 @@ from cluster.manifests import (
     aws_account,
     golden_image,
     image_version,
+    retention_policy,
     share_list,
     with_instance,
     with_snapshot,
@@ -283,9 +284,46 @@ POLICIES = (
     bad("the interval is too short", golden_image(interval="5s"), "spec.interval", INTERVAL),
     bad("the interval is too long", golden_image(interval="48h"), "spec.interval", INTERVAL),
     bad("suspend is a word", golden_image(suspend="true"), "spec.suspend", "must be of type boolean"),
-    bad("retention is of a later release", golden_image(retentionPolicyRef={"name": "std"}), 'unknown field "spec.retentionPolicyRef"'),
+    bad("the rollout is of a later release", golden_image(rollout={"name": "std"}), 'unknown field "spec.rollout"'),
     bad("the account is a bare name", golden_image(accountRef="build"), "spec.accountRef", "must be of type object"),
     bad("the account has no name", golden_image(accountRef={}), "spec.accountRef.name: Required value"),
+)
+
+PERIOD = "a time is a number and a unit: 90d, 2w, 36h or 1d12h"
+MOMENT = "a moment is written as 2027-01-31T00:00:00Z"
+PER_RUN = "maxPerRun is a number of versions of at least 1, or a share of the family between 1% and 100%"
+
+RETENTION = (
+    bad("nothing is kept", retention_policy(keepLast=0), "spec.keepLast", "should be greater than or equal to 1"),
+    bad("a time has no unit", retention_policy(keepFor="90"), "spec.keepFor", PERIOD),
+    bad("a time is a number", retention_policy(keepFor=90), "spec.keepFor", "must be of type string"),
+    bad("a time counts in years", retention_policy(deprecateAfter="1y"), "spec.deprecateAfter", PERIOD),
+    bad("a time is negative", retention_policy(keepIfLaunchedWithin="-1d"), "spec.keepIfLaunchedWithin", PERIOD),
+    bad("none goes in a pass", retention_policy(maxPerRun=0), "spec.maxPerRun", PER_RUN),
+    bad("more than all go in a pass", retention_policy(maxPerRun="101%"), "spec.maxPerRun", PER_RUN),
+    bad("half a version goes in a pass", retention_policy(maxPerRun="0.5%"), "spec.maxPerRun", PER_RUN),
+    bad("a time is beside its place", retention_policy(disableFor="7d"), 'unknown field "spec.disableFor"'),
+    bad("the wait is a word", retention_policy(retire={"disableFor": "a week"}), "spec.retire.disableFor", PERIOD),
+    bad("the protection is true", retention_policy(deregistrationProtection=True), "deregistrationProtection", "must be of type string"),
+    bad("the protection is EC2's word", retention_policy(deregistrationProtection="on"), '"Enabled", "EnabledWithCooldown", "Disabled"'),
+    bad("no template version counts", retention_policy(evidence={"launchTemplateVersions": 0}), "should be greater than or equal to 1"),
+    bad("evidence is switched off", retention_policy(evidence={"instances": False}), 'unknown field "spec.evidence.instances"'),
+    bad("usage reports are optional", retention_policy(evidence={"usageReports": "Optional"}), '"Required", "NotRequired"'),
+    bad("orphans go in a week", retention_policy(orphans={"removeAfter": "1 week"}), "spec.orphans.removeAfter", PERIOD),
+    bad("the policy is a bare name", golden_image(retentionPolicyRef="std"), "spec.retentionPolicyRef", "must be of type object"),
+    bad(
+        "a policy is named and written",
+        golden_image(retentionPolicyRef={"name": "std"}, retention={"keepLast": 3}),
+        "a retention policy is either written here or named: drop retention or retentionPolicyRef",
+    ),
+    bad("a limit within is wrong", golden_image(retention={"keepFor": "soon"}), "spec.retention.keepFor", PERIOD),
+    bad("a version expires some day", golden_image(versions=[{"version": "1.0.0", "expiresAt": "2027-01-31"}]), MOMENT),
+    bad("it is said twice of a version", golden_image(versions=[{"version": "1.0.0"}] * 2), "spec.versions[1]: Duplicate value"),
+    bad(
+        "a version is kept and expires",
+        golden_image(versions=[{"version": "1.0.0", "keep": True, "expiresAt": "2027-01-31T00:00:00Z"}]),
+        "a version is either kept for good or expires: drop keep or expiresAt",
+    ),
 )
 
 IMAGE_VERSIONS = (
@@ -362,6 +400,7 @@ BAD = (
     *ALIASES,
     *CHANNELS,
     *POLICIES,
+    *RETENTION,
     *IMAGE_VERSIONS,
     *SHARE_LISTS,
     *AWS_ACCOUNTS,

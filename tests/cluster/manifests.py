@@ -3,7 +3,7 @@
 from copy import deepcopy
 from typing import Any
 
-from goldenami.api.kinds import API_VERSION, AWS_ACCOUNT, GOLDEN_IMAGE, IMAGE_VERSION, SHARE_LIST, Kind
+from goldenami.api.kinds import API_VERSION, AWS_ACCOUNT, GOLDEN_IMAGE, IMAGE_VERSION, RETENTION_POLICY, SHARE_LIST, Kind
 
 Manifest = dict[str, Any]
 
@@ -49,6 +49,10 @@ def image_version(*, name: str = "web-1.4.2", ec2_name: str = "web-1.4.2", **cha
 
 def share_list(*, name: str = "partners", **changes: Any) -> Manifest:
     return manifest(SHARE_LIST, name, {"accounts": ["111122223333"]}, changes)
+
+
+def retention_policy(*, name: str = "standard", **changes: Any) -> Manifest:
+    return manifest(RETENTION_POLICY, name, {"keepLast": 5}, changes)
 
 
 def aws_account(*, name: str = "build", **changes: Any) -> Manifest:

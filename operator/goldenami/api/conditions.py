@@ -30,6 +30,7 @@ class ConditionType(StrEnum):
     SHARING_READY = "SharingReady"
     CHANNELS_READY = "ChannelsReady"
     ALIASES_READY = "AliasesReady"
+    RETENTION_READY = "RetentionReady"
 
 
 class Condition(Model):

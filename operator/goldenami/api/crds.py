@@ -14,8 +14,9 @@ from goldenami.api.aws_account import AWSAccount
 from goldenami.api.fields import VALIDATIONS, JsonSchema
 from goldenami.api.golden_image import GoldenImage
 from goldenami.api.image_version import ImageVersion
-from goldenami.api.kinds import AWS_ACCOUNT, GOLDEN_IMAGE, GROUP, IMAGE_VERSION, SHARE_LIST, VERSION, Kind
+from goldenami.api.kinds import AWS_ACCOUNT, GOLDEN_IMAGE, GROUP, IMAGE_VERSION, RETENTION_POLICY, SHARE_LIST, VERSION, Kind
 from goldenami.api.meta import Resource
+from goldenami.api.retention_policy import RetentionPolicy
 from goldenami.api.share_list import ShareList
 
 HEADER = "# Generated from goldenami.api by `goldenami crds`: edit the models, not this file.\n"
@@ -112,6 +113,16 @@ DEFINITIONS = (
             _REASON,
         ),
         selectable=(".spec.goldenImage", ".spec.version"),
+    ),
+    Definition(
+        RETENTION_POLICY,
+        RetentionPolicy,
+        (
+            Column("Keep last", ".spec.keepLast", "How many of the highest versions are kept.", type="integer"),
+            Column("Keep for", ".spec.keepFor", "How long a version is kept."),
+            Column("Disable for", ".spec.retire.disableFor", "How long images are disabled before they are deregistered."),
+            _AGE,
+        ),
     ),
     Definition(SHARE_LIST, ShareList, (Column("Description", ".spec.description", "Who they are."), _AGE)),
 )
@@ -223,7 +234,7 @@ def resource_schema(model: type[Resource]) -> JsonSchema:
 _ORDER = (
     *("description", "type", "format", "enum", "default", "pattern", "minLength", "maxLength", "minimum", "maximum"),
     *("minItems", "maxItems", "maxProperties", "x-kubernetes-list-type", "x-kubernetes-list-map-keys"),
-    *("items", "additionalProperties", "properties", "required", VALIDATIONS),
+    *("x-kubernetes-int-or-string", "items", "additionalProperties", "properties", "required", VALIDATIONS),
 )
 _MADE_BELOW = {"default", "items", "additionalProperties", "properties", VALIDATIONS}
 

@@ -183,6 +183,21 @@ Interval = Annotated[
     ),
 ]
 
+Period = Annotated[
+    str,
+    Shaped(r"^([0-9]+(w|d|h|m|s))+$", "a time is a number and a unit: 90d, 2w, 36h or 1d12h", SHORT),
+]
+"""A time in days and weeks, which Go's durations, and so CEL's, do not know."""
+
+Timestamp = Annotated[
+    str,
+    Shaped(
+        r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})$",
+        "a moment is written as 2027-01-31T00:00:00Z",
+        SHORT,
+    ),
+]
+
 ObjectName = Annotated[
     str,
     Shaped(
@@ -228,7 +243,7 @@ Tags = Annotated[
 Regions = ListType("map", ("region",))
 
 DeletionPolicy = Literal["Retain", "Delete"]
-Stage = Literal["Active", "Deprecated"]
+Stage = Literal["Active", "Deprecated", "Disabled", "Retired"]
 ManagementPolicy = Literal["Enforce", "Observe"]
 ForeignGrantsPolicy = Literal["Remove", "Keep"]
 Partition = Literal["aws", "aws-cn", "aws-us-gov"]

@@ -17,18 +17,22 @@ from goldenami.api.fields import (
     ImageId,
     Interval,
     ManagementPolicy,
+    Message,
     ObjectName,
     PlanLine,
     Region,
     Regions,
     SemVer,
     Shaped,
+    Stage,
     Tags,
+    Timestamp,
     list_map,
     rules,
     text,
 )
-from goldenami.api.meta import AccountRef, Model, Resource, ShareListRef
+from goldenami.api.meta import AccountRef, Model, Resource, RetentionPolicyRef, ShareListRef
+from goldenami.api.retention_policy import RetentionPolicySpec
 from goldenami.api.sharing import (
     DECLARED_RULES,
     WITHIN_QUOTA,
@@ -156,6 +160,29 @@ class Publish(Model):
 _SAME_VERSION = "self.version != oldSelf.version"
 
 
+class VersionSettings(Model):
+    """What is said of one version beyond the policy."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            Cel(
+                "!(has(self.keep) && self.keep && has(self.expiresAt))",
+                "a version is either kept for good or expires: drop keep or expiresAt",
+            )
+        )
+    )
+
+    version: SemVer
+    """The version, declared now or before."""
+    keep: bool | None = None
+    """true: it is never retired by a policy."""
+    expires_at: Timestamp | None = None
+    """From then on it goes, whatever the policy keeps, unless it is in use, declared, or named by a channel."""
+
+
+VersionsSettings = Annotated[tuple[VersionSettings, ...], Field(max_length=256), list_map("version")]
+
+
 class GoldenImageSpec(Model):
     """What AWS shall hold."""
 
@@ -195,6 +222,11 @@ class GoldenImageSpec(Model):
                 f"aliases, channels and regions make more than {MAX_PARAMETERS} parameters together: declare fewer",
                 ".aliases",
             ),
+            Cel(
+                "!(has(self.retention) && has(self.retentionPolicyRef))",
+                "a retention policy is either written here or named: drop retention or retentionPolicyRef",
+                ".retention",
+            ),
             *DECLARED_RULES,
         )
     )
@@ -224,6 +256,12 @@ class GoldenImageSpec(Model):
     """Names that move between versions. None: there is one, `current`, that follows spec.version region by region."""
     publish: Publish | None = None
     """Where else, besides the aliases, the images are told."""
+    retention_policy_ref: RetentionPolicyRef | None = None
+    """RetentionPolicy of this namespace that says which versions are kept. Absent, and no retention either: all are."""
+    retention: RetentionPolicySpec | None = None
+    """The same, written here."""
+    versions: VersionsSettings = ()
+    """What is said of single versions: kept for good, or until when."""
     deletion_policy: DeletionPolicy = "Retain"
     """What happens to AMIs that are no longer declared. Retain leaves them in AWS, no longer owned; Delete disables and deregisters
     them with their snapshots, unless they are in use."""
@@ -275,6 +313,21 @@ class AliasStatus(Model):
     """The version that AMI is a replica of."""
 
 
+class RetiringStatus(Model):
+    """A version on its way out, or kept though the policy lets it go."""
+
+    version: SemVer
+    """The version."""
+    stage: Stage
+    """How far it is: Deprecated, Disabled or Retired, which means that it is being deregistered."""
+    since: Annotated[str, Field(max_length=32, json_schema_extra={"format": "date-time"})] | None = None
+    """Since when its images are disabled."""
+    deregistered_after: Annotated[str, Field(max_length=32, json_schema_extra={"format": "date-time"})] | None = None
+    """When its images are deregistered at the earliest, after one more look at who uses them."""
+    message: Message | None = None
+    """Why it goes, or what keeps it."""
+
+
 class GoldenImageStatus(Model):
     """Where it stands. Everything here can be rebuilt from the spec and AWS."""
 
@@ -296,6 +349,8 @@ class GoldenImageStatus(Model):
     """The parameters, by name and region."""
     config_map: Annotated[str, text(253)] | None = None
     """The ConfigMap that is kept for spec.publish."""
+    retiring: Annotated[tuple[RetiringStatus, ...], Field(max_length=256), list_map("version")] = ()
+    """Versions that are not kept, oldest first."""
     plan: Annotated[tuple[PlanLine, ...], Field(max_length=MAX_PLAN_LINES), ATOMIC] = ()
     """What would be done, one sentence each; only under managementPolicy Observe."""
 

@@ -24,6 +24,7 @@ from goldenami.api.fields import (
     ManagementPolicy,
     Message,
     ObjectName,
+    Period,
     PlanLine,
     Region,
     Regions,
@@ -31,11 +32,13 @@ from goldenami.api.fields import (
     SnapshotId,
     Stage,
     Tags,
+    Timestamp,
     list_map,
     rules,
     text,
 )
 from goldenami.api.meta import AccountRef, Model, Resource
+from goldenami.api.retention_policy import DeregistrationProtection, EvidenceRules
 from goldenami.api.sharing import (
     WITHIN_QUOTA,
     Accounts,
@@ -65,6 +68,19 @@ class Grants(Model):
     """Whether accounts may also create volumes from the snapshots."""
     foreign_grants: ForeignGrantsPolicy = "Remove"
     """What happens to grants nobody declared."""
+
+
+class Retirement(Model):
+    """How a version goes."""
+
+    disable_for: Period | None = None
+    """How long its images stay disabled before they are deregistered. Absent: 7d."""
+    deregistration_protection: DeregistrationProtection | None = None
+    """EC2's protection of its images while they are kept. Absent: left as it is."""
+    evidence: EvidenceRules | None = None
+    """What has to be known before an image is disabled or deregistered."""
+    keep_if_launched_within: Period | None = None
+    """An image that was launched within this time stays."""
 
 
 class ImageVersionSpec(Model):
@@ -107,7 +123,15 @@ class ImageVersionSpec(Model):
     """The declared channels that name this version. While there are any, deleting this object only
     releases the images, and it comes back."""
     stage: Stage | None = None
-    """Deprecated: EC2 shows the images as deprecated. Active: it does not. Absent: their deprecation is left as it is."""
+    """Active: not deprecated. Deprecated: EC2 shows the images as deprecated. Disabled: deprecated, and nobody can launch them.
+    Retired: disabled for retirement.disableFor, then deregistered. Each of the last two only where nothing uses an image.
+    Absent: their deprecation is left as it is."""
+    retirement: Retirement | None = None
+    """How the version goes, as its GoldenImage's policy says."""
+    keep: bool | None = None
+    """true: it is never retired by a policy."""
+    expires_at: Timestamp | None = None
+    """From then on it goes, unless it is in use or a channel names it."""
     suspend: bool = False
     """true stops all work on this object."""
     interval: Interval | None = None
@@ -147,6 +171,10 @@ class ReplicaStatus(Model):
     """Its snapshots; empty while a copy is pending, because EC2 does not tell them yet."""
     state: Annotated[str, text(32, 0)] | None = None
     """EC2's word for its state: pending, available, failed, disabled; or missing."""
+    deprecation_time: Annotated[str, Field(max_length=32, json_schema_extra={"format": "date-time"})] | None = None
+    """When EC2 deprecates, or deprecated, it."""
+    disabled_since: Annotated[str, Field(max_length=32, json_schema_extra={"format": "date-time"})] | None = None
+    """Since when it is disabled, where the operator did that."""
     progress: Annotated[int | None, Field(ge=0, le=100)] = None
     """How much is copied, in percent."""
     encrypted: bool | None = None

@@ -30,9 +30,10 @@ class Kind:
 GOLDEN_IMAGE = Kind("GoldenImage", "goldenimages", "goldenimage", "gi", namespaced=True)
 IMAGE_VERSION = Kind("ImageVersion", "imageversions", "imageversion", "iv", namespaced=True)
 SHARE_LIST = Kind("ShareList", "sharelists", "sharelist", "sl", namespaced=True)
+RETENTION_POLICY = Kind("RetentionPolicy", "retentionpolicies", "retentionpolicy", "rp", namespaced=True)
 AWS_ACCOUNT = Kind("AWSAccount", "awsaccounts", "awsaccount", "awsa", namespaced=False)
 
-KINDS = (GOLDEN_IMAGE, IMAGE_VERSION, SHARE_LIST, AWS_ACCOUNT)
+KINDS = (GOLDEN_IMAGE, IMAGE_VERSION, SHARE_LIST, RETENTION_POLICY, AWS_ACCOUNT)
 
 
 @dataclass(frozen=True, order=True)

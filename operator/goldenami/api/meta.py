@@ -124,6 +124,13 @@ class ShareListRef(Model):
     """Name of the ShareList."""
 
 
+class RetentionPolicyRef(Model):
+    """A RetentionPolicy of the same namespace."""
+
+    name: ObjectName
+    """Name of the RetentionPolicy."""
+
+
 class AccountRef(Model):
     """An AWSAccount, by name."""
 

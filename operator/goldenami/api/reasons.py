@@ -39,6 +39,10 @@ class Reason(StrEnum):
     RELEASED = "Released", Outcome.DONE, "The images stay in AWS and are no longer the operator's: deletionPolicy is Retain."
     NOTHING_DECLARED = "NothingDeclared", Outcome.DONE, "The spec declares nothing for this concern, so AWS is left as it is."
 
+    STILL_IN_USE = "StillInUse", Outcome.DONE, "A version that the policy lets go is still used, so it stays; the message says by whom."
+    DISABLED = "Disabled", Outcome.DONE, "The images are disabled, as their stage says, and can be enabled again."
+    RETIRED = "Retired", Outcome.DONE, "Nothing is left of the version in AWS."
+
     # Work under way.
     PROGRESSING = "Progressing", Outcome.PROGRESSING, "Work is under way."
     SUSPENDED = "Suspended", Outcome.PROGRESSING, "spec.suspend stopped the work before it began."
@@ -54,6 +58,7 @@ class Reason(StrEnum):
         Outcome.PROGRESSING,
         "A channel waits until its version is available and shared where it is declared.",
     )
+    RETIRING = "Retiring", Outcome.PROGRESSING, "A version is on its way out: deprecated, disabled, deregistered."
     DEREGISTERING = "Deregistering", Outcome.PROGRESSING, "Replicas that are no longer declared are being removed."
     DELETING = "Deleting", Outcome.PROGRESSING, "The object is being deleted and AWS is being cleaned up."
 
@@ -158,6 +163,11 @@ class EventReason(StrEnum):
     DISABLED = "Disabled", False, "An image that shall go was disabled."
     DEREGISTERED = "Deregistered", False, "An image and its snapshots were removed."
     DEREGISTRATION_BLOCKED = "DeregistrationBlocked", True, "An image that shall go is still in use."
+    PROTECTED = "Protected", False, "An image is protected from deregistration."
+    UNPROTECTED = "Unprotected", False, "An image is no longer protected from deregistration: it goes."
+    ENABLED = "Enabled", False, "A disabled image was enabled again."
+    STAGE_CHANGED = "StageChanged", False, "A version is kept, deprecated, disabled or retired from now on; the message says why."
+    VERSION_RETIRED = "VersionRetired", False, "Nothing is left of a version; its object is removed."
     RELEASED = "Released", False, "An image was let go: it stays in AWS and is no longer the operator's."
     SUSPENDED = "Suspended", False, "spec.suspend stopped all work."
     RESUMED = "Resumed", False, "spec.suspend is gone; work goes on."

@@ -6,7 +6,7 @@ References are kept by name, so a user of something that does not exist yet is f
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from goldenami.api.kinds import AWS_ACCOUNT, GOLDEN_IMAGE, IMAGE_VERSION, SHARE_LIST, Key
+from goldenami.api.kinds import AWS_ACCOUNT, GOLDEN_IMAGE, IMAGE_VERSION, RETENTION_POLICY, SHARE_LIST, Key
 from goldenami.kube.seen import NAMESPACE
 
 Spec = Mapping[str, Any]
@@ -24,6 +24,7 @@ def references_of(key: Key, spec: Spec) -> tuple[Key, ...]:
 def _of_golden_image(key: Key, spec: Spec) -> Iterator[Key]:
     for reference in _list(_dict(spec, "sharing"), "shareListRefs"):
         yield from _named(SHARE_LIST.kind, key.namespace, reference)
+    yield from _named(RETENTION_POLICY.kind, key.namespace, _dict(spec, "retentionPolicyRef"))
     yield from _account(key, spec)
 
 

@@ -15,6 +15,8 @@ from goldenami.api.duration import format_duration, parse_duration
         pytest.param("1.5s", 1.5, id="a fraction"),
         pytest.param("250ms", 0.25, id="milliseconds are not minutes"),
         pytest.param("0s", 0, id="nothing"),
+        pytest.param("90d", 7_776_000, id="days, which Go does not know"),
+        pytest.param("1w2d", 777_600, id="weeks and days"),
         pytest.param("90m", 5400, id="more minutes than an hour has"),
     ],
 )
@@ -22,7 +24,7 @@ def test_it_is_read(text: str, seconds: float) -> None:
     assert parse_duration(text) == pytest.approx(seconds)
 
 
-@pytest.mark.parametrize("text", ["", "10", "m", "10 m", "1d", "-5m", "10m ", "10m\n", "1,5h", "١m"])
+@pytest.mark.parametrize("text", ["", "10", "m", "10 m", "1y", "-5m", "10m ", "10m\n", "1,5h", "١m"])
 def test_anything_else_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is not a duration: write 30s, 10m or 1h30m"):
         parse_duration(text)

@@ -116,7 +116,7 @@ def test_absent_fields_stay_absent() -> None:
 
 
 def test_a_field_of_a_newer_release_is_left_aside() -> None:
-    assert GoldenImage.from_object(golden_image(retentionPolicyRef={"name": "standard"})) == GoldenImage.from_object(golden_image())
+    assert GoldenImage.from_object(golden_image(rollout={"name": "standard"})) == GoldenImage.from_object(golden_image())
 
 
 def test_an_object_says_who_it_is() -> None:

@@ -20,6 +20,8 @@ def _schema(definition: Definition) -> Node:
 
 
 def _bounded(node: Node) -> bool:
+    if node.get("x-kubernetes-int-or-string"):
+        return "maxLength" in node and "type" not in node
     match node.get("type"):
         case "string":
             return "maxLength" in node or "enum" in node
@@ -149,6 +151,7 @@ def test_names_of_the_kinds_do_not_join_all() -> None:
         "AWSAccount": ["awsa"],
         "GoldenImage": ["gi"],
         "ImageVersion": ["iv"],
+        "RetentionPolicy": ["rp"],
         "ShareList": ["sl"],
     }
     assert all(name["categories"] == ["goldenami"] for name in names)
