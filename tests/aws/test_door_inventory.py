@@ -1,4 +1,4 @@
-"""The inventory against the local AWS: shared listings, late and lost ids, permissions and their audit, preflights, usage, aliases."""
+"""The inventory against the local AWS: shared listings, late and lost ids, permissions and their audit, preflights, aliases."""
 
 import itertools
 import threading
@@ -408,38 +408,6 @@ class TestFacts:
         assert found is not None
         assert (found.image_id, found.root_device_type, found.product_codes) == (instance_id, "ebs", ())
         assert found.state in ("pending", "running")
-
-
-class TestUsage:
-    def test_an_image_that_nothing_refers_to_is_unused(self, door: Door) -> None:
-        usage = door.inventory.usage(door.home, door.cloud.image())
-        assert (bool(usage), usage.problem) == (False, None)
-
-    def test_instances_count_until_they_are_terminated(self, door: Door) -> None:
-        image_id, ec2 = door.cloud.image(), door.cloud.ec2()
-        instance_id = ec2.run_instances(ImageId=image_id, MinCount=1, MaxCount=1, InstanceType="t3.micro")["Instances"][0]["InstanceId"]
-        assert door.inventory.usage(door.home, image_id).instances == (instance_id,)
-        ec2.stop_instances(InstanceIds=[instance_id])
-        assert door.inventory.usage(door.home, image_id).instances == (instance_id,)
-        ec2.terminate_instances(InstanceIds=[instance_id])
-        door.cloud.pass_time()
-        assert door.inventory.usage(door.home, image_id).instances == ()
-
-    def test_an_old_version_of_a_template_counts_too(self, door: Door) -> None:
-        image_id, other, ec2 = door.cloud.image(), door.cloud.image(), door.cloud.ec2()
-        created = ec2.create_launch_template(LaunchTemplateName="web", LaunchTemplateData={"ImageId": image_id})
-        template = created["LaunchTemplate"]["LaunchTemplateId"]
-        for _ in range(3):
-            ec2.create_launch_template_version(LaunchTemplateId=template, LaunchTemplateData={"ImageId": other})
-        ec2.modify_launch_template(LaunchTemplateId=template, DefaultVersion="4")
-        assert door.inventory.usage(door.home, image_id).launch_templates == (f"{template}:1",)
-
-    @pytest.mark.parametrize("operation", ["ec2.DescribeInstances", "ec2.DescribeLaunchTemplates"])
-    def test_what_cannot_be_read_is_a_problem_and_never_unused(self, door: Door, operation: str) -> None:
-        door.fault("refuse", operation=operation, code="UnauthorizedOperation", status=403)
-        usage = door.inventory.usage(door.home, door.cloud.image())
-        assert usage.problem is not None
-        assert usage.problem.reason == "AccessDenied"
 
 
 class TestAliases:

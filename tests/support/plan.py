@@ -6,6 +6,8 @@ from typing import Any
 
 from goldenami.plan import identity
 from goldenami.plan.desired import ImageSource, Replica, Sharing, Source, Version
+from goldenami.plan.evidence import Evidence, Testimony
+from goldenami.plan.evidence import Source as Evident
 from goldenami.plan.identity import HOME_ROLE, REPLICA_ROLE, Owner
 from goldenami.plan.observed import Observed, SourceFacts
 from goldenami.plan.tags import wanted_tags
@@ -126,6 +128,21 @@ def source_ami(**changes: Any) -> Image:
 
 def source_facts(*snapshots: Snapshot, image: Image | None = None, **changes: Any) -> SourceFacts:
     return replace(SourceFacts(image or source_ami(), snapshots), **changes)
+
+
+def unused(image_id: str = "ami-1") -> Evidence:
+    """Every source has just said that it knows no user."""
+    return evidence(image_id)
+
+
+def used(image_id: str, *users: str) -> Evidence:
+    return evidence(image_id, Testimony(Evident.INSTANCES, users))
+
+
+def evidence(image_id: str, *testimonies: Testimony, at: float = NOW) -> Evidence:
+    """What is given in place of the sources' silence."""
+    told = {testimony.source: testimony for testimony in testimonies}
+    return Evidence(image_id, at, tuple(told.get(source, Testimony(source)) for source in Evident))
 
 
 def granted(launch: Principals = NOBODY, snapshots: Mapping[str, Principals] | None = None, **changes: Any) -> Grants:

@@ -10,11 +10,12 @@ from goldenami.plan import actions as do
 from goldenami.plan import whole
 from goldenami.plan.actions import Action
 from goldenami.plan.desired import ImageSource, SnapshotSource, Version
+from goldenami.plan.evidence import Source, Testimony
 from goldenami.plan.identity import OWNER, RELEASED, VERSION, attempt_of, owner_of, released_by
 from goldenami.plan.observed import Need, NeedKind, Observed, Recorded, SourceFacts
-from goldenami.plan.values import NOBODY, Grants, Image, KeyGrant, Place, Principals, RegionFacts, RegionView, Snapshot, Usage
+from goldenami.plan.values import NOBODY, Grants, Image, KeyGrant, Place, Principals, RegionFacts, RegionView, Snapshot
 from goldenami.plan.whole import Look
-from support.plan import ACCOUNT, NOW, source_ami
+from support.plan import ACCOUNT, NOW, evidence, source_ami
 
 STEPS = 4
 ROUNDS = 6
@@ -33,7 +34,8 @@ class World:
     launch: dict[str, Principals] = field(default_factory=dict)
     volumes: dict[str, Principals] = field(default_factory=dict)
     keys: dict[str, tuple[KeyGrant, ...]] = field(default_factory=dict)
-    usage: dict[str, Usage] = field(default_factory=dict)
+    users: dict[str, str] = field(default_factory=dict)
+    """By image id."""
     unseen: set[str] = field(default_factory=set)
     """Snapshots that only a fresh listing shows."""
     tokens: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -206,10 +208,11 @@ class World:
             self.volumes[action.snapshot_id] = now - Principals(accounts=frozenset(action.accounts), public=action.public)
 
     def _evidence(self, image_id: str, seen: Observed) -> None:
-        usage = seen.usage.get(image_id)
-        assert usage is not None, "no evidence of this look"
-        assert not usage, "in use"
-        assert usage.problem is None
+        evidence = seen.evidence.get(image_id)
+        assert evidence is not None, "no evidence of this look"
+        assert not evidence.users, "in use"
+        assert evidence.complete
+        assert seen.now - evidence.gathered_epoch_seconds < 60
 
     def _deregister(self, version: Version, region: str, action: do.DeregisterImage, seen: Observed) -> None:
         image = self.images[region][action.image_id]
@@ -268,7 +271,7 @@ class Controller:
     def look(self, *, everything: bool = False) -> tuple[Look, Observed]:
         """Reads what the plan asks for until it asks for nothing."""
         regions = sorted(self.version.regions | {self.version.home_region} | self.recorded.keys() | self.world.images.keys())
-        extra: dict[str, dict[str, object]] = {"facts": {}, "grants": {}, "usage": {}, "looked_up": {}}
+        extra: dict[str, dict[str, object]] = {"facts": {}, "grants": {}, "evidence": {}, "looked_up": {}}
         fresh: set[str] = set()
         source: SourceFacts | None = None
         for _ in range(ROUNDS):
@@ -299,8 +302,9 @@ class Controller:
                 extra["facts"][region] = _facts(self.version, region)
             case NeedKind.GRANTS:
                 extra["grants"][need.subject] = world.grants(region, need.subject)
-            case NeedKind.USAGE:
-                extra["usage"][need.subject] = world.usage.get(need.subject, Usage())
+            case NeedKind.EVIDENCE:
+                users = [Testimony(Source.INSTANCES, (world.users[need.subject],))] if need.subject in world.users else []
+                extra["evidence"][need.subject] = evidence(need.subject, *users, at=world.now)
             case NeedKind.IMAGE:
                 extra["looked_up"][need.subject] = world.find(region, need.subject)
             case NeedKind.SNAPSHOTS:

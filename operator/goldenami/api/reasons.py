@@ -70,7 +70,12 @@ class Reason(StrEnum):
     CREATE_FAILED = "CreateFailed", Outcome.RETRYING, "Creating the image failed; it is cleaned up and tried again with backoff."
     AWS_ERROR = "AWSError", Outcome.RETRYING, "AWS answered with an error nobody has classified; it is retried."
     INTERNAL_ERROR = "InternalError", Outcome.RETRYING, "A bug in the operator: the log holds the traceback. It is retried."
-    IN_USE = "InUse", Outcome.RETRYING, "An image that shall go is still used by an instance or launch template; it stays until it is not."
+    IN_USE = "InUse", Outcome.RETRYING, "An image that shall go is still used; the message names by what. It stays until it is not."
+    EVIDENCE_INCOMPLETE = (
+        "EvidenceIncomplete",
+        Outcome.RETRYING,
+        "Who uses an image that shall go cannot be told for certain, so it stays; the message names what could not be read, and why.",
+    )
 
     # Waiting for other objects.
     DEPENDENCY_NOT_READY = "DependencyNotReady", Outcome.WAITING, "A referenced object is missing or not ready."

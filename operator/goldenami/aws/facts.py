@@ -1,4 +1,4 @@
-"""What is asked about single things: a region's settings, a key, an image, an instance, and what refers to an image."""
+"""What is asked about single things: a region's settings, a key, an image, an instance."""
 
 import threading
 from collections.abc import Callable
@@ -9,12 +9,10 @@ from goldenami.aws.calls import Calls
 from goldenami.aws.dated import Dated
 from goldenami.aws.errors import AwsError, NotFound, region_not_enabled
 from goldenami.aws.holding import PAGE, paged
-from goldenami.plan.values import Image, KeyFacts, Place, RegionFacts, Snapshot, Usage
+from goldenami.plan.values import Image, KeyFacts, Place, RegionFacts, Snapshot
 
 FACTS_SECONDS = 600.0
 """Block public access takes up to ten minutes to show, so asking more often tells nothing."""
-MOST_USERS = 10
-_ALIVE = ["pending", "running", "shutting-down", "stopping", "stopped"]
 
 
 class Facts:
@@ -122,13 +120,6 @@ class Facts:
         found = [translate.instance(row) for reservation in answer["Reservations"] for row in reservation.get("Instances", ())]
         return found[0] if found else None
 
-    def usage(self, place: Place, image_id: str) -> Usage:
-        """Always asked anew. Closed on failure: what could not be read is a problem, never "unused"."""
-        try:
-            return Usage(self._instances_of(place, image_id), self._templates_of(place, image_id))
-        except AwsError as error:
-            return Usage(problem=error.problem)
-
     def _keep(self, place: Place, what: str, read: Callable[[], Any], not_older_than: float | None = None) -> Any:
         with self._lock:
             dated = self._kept.setdefault((place, what), Dated(read, self._clock))
@@ -152,49 +143,3 @@ class Facts:
         answer = self._calls.ec2(place, "GetImageBlockPublicAccessState", lambda ec2: ec2.get_image_block_public_access_state())
         blocked = answer.get("ImageBlockPublicAccessState") == "block-new-sharing"
         return str(answer.get("ManagedBy", "account")) if blocked else ""
-
-    def _instances_of(self, place: Place, image_id: str) -> tuple[str, ...]:
-        rows = paged(
-            lambda more: self._calls.ec2(
-                place,
-                "DescribeInstances",
-                lambda ec2: ec2.describe_instances(
-                    Filters=[{"Name": "image-id", "Values": [image_id]}, {"Name": "instance-state-name", "Values": _ALIVE}],
-                    MaxResults=PAGE,
-                    **more,
-                ),
-                about=image_id,
-            ),
-            "Reservations",
-        )
-        return tuple(sorted(row["InstanceId"] for reservation in rows for row in reservation.get("Instances", ())))[:MOST_USERS]
-
-    def _templates_of(self, place: Place, image_id: str) -> tuple[str, ...]:
-        """Every version of every template: an Auto Scaling group may name an old one by its number. EC2 lists one template's a call."""
-        templates = paged(
-            lambda more: self._calls.ec2(
-                place, "DescribeLaunchTemplates", lambda ec2: ec2.describe_launch_templates(MaxResults=PAGE, **more)
-            ),
-            "LaunchTemplates",
-        )
-        found: list[str] = []
-        for template in templates:
-            found += self._versions_of(place, template["LaunchTemplateId"], image_id)
-            if len(found) >= MOST_USERS:
-                break
-        return tuple(found[:MOST_USERS])
-
-    def _versions_of(self, place: Place, template_id: str, image_id: str) -> list[str]:
-        rows = paged(
-            lambda more: self._calls.ec2(
-                place,
-                "DescribeLaunchTemplateVersions",
-                lambda ec2: ec2.describe_launch_template_versions(
-                    LaunchTemplateId=template_id, Filters=[{"Name": "image-id", "Values": [image_id]}], MaxResults=PAGE, **more
-                ),
-                about=template_id,
-            ),
-            "LaunchTemplateVersions",
-        )
-        # Checked here as well: a filter that were not applied would block every removal, or none.
-        return [f"{template_id}:{row['VersionNumber']}" for row in rows if row.get("LaunchTemplateData", {}).get("ImageId") == image_id]

@@ -10,15 +10,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from goldenami.aws import evidence
 from goldenami.aws.calls import Calls
 from goldenami.aws.errors import AwsError
+from goldenami.aws.evidence import Asked
 from goldenami.aws.facts import Facts
 from goldenami.aws.holding import Holding
 from goldenami.aws.lanes import Lanes
 from goldenami.aws.parameters import Parameters
 from goldenami.aws.permissions import Permissions
+from goldenami.plan.evidence import Evidence
 from goldenami.plan.identity import VERSION, Owner, owner_of
-from goldenami.plan.values import Grants, Image, KeyFacts, Parameter, Past, Place, RegionFacts, RegionView, Snapshot, Usage
+from goldenami.plan.values import Grants, Image, KeyFacts, Parameter, Past, Place, RegionFacts, RegionView, Snapshot
 
 T = TypeVar("T")
 OnChange = Callable[[Owner, str], None]
@@ -35,6 +38,7 @@ class _Place:
     holding: Holding
     permissions: Permissions
     parameters: Parameters
+    listings: evidence.Listings
     audited_at: float = 0.0
     auditing: threading.Lock = field(default_factory=threading.Lock)
 
@@ -190,9 +194,9 @@ class Inventory:
         """What can rule an instance out as a source, in an image's words (state, root device, product codes ...). Raises AwsError."""
         return self._facts.instance(place, instance_id)
 
-    def usage(self, place: Place, image_id: str) -> Usage:
-        """What refers to an image, read now; with a problem when anything could not be read."""
-        return self._facts.usage(place, image_id)
+    def evidence(self, place: Place, image: Image, asked: Asked) -> Evidence:
+        """What every source in AWS says of the image's users; with a problem where it could not be read."""
+        return evidence.gather(evidence.Question(self._at(place).listings, image, asked, self._clock()))
 
     # Aliases.
 
@@ -238,6 +242,7 @@ class Inventory:
                     Holding(place, self._calls, self._clock),
                     Permissions(place, self._calls, self._clock),
                     Parameters(place, self._calls, self._clock),
+                    evidence.Listings(place, self._calls, self._clock),
                     # Not right away: what is known was just read.
                     audited_at=self._clock(),
                 )

@@ -60,6 +60,7 @@ def image(answer: Mapping[str, Any]) -> Image:
         source_region=sys.intern(answer.get("SourceImageRegion", "")),
         deregistration_protection=sys.intern(answer.get("DeregistrationProtection", "")),
         deprecation_epoch_seconds=epoch_seconds(answer.get("DeprecationTime")),
+        last_launched_epoch_seconds=epoch_seconds(answer.get("LastLaunchedTime")),
         snapshot_ids=tuple(sys.intern(ebs["SnapshotId"]) for ebs in mappings if ebs.get("SnapshotId")),
         tags=tags(answer.get("Tags")),
     )

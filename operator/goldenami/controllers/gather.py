@@ -5,14 +5,16 @@ Holds what was read for the length of one look; what lives longer (listings, per
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from goldenami.aws.errors import AwsError, FixTheAccess, FixTheSpec, NotFound
+from goldenami.aws.evidence import Asked
 from goldenami.aws.inventory import Inventory
 from goldenami.plan import observed as plan
 from goldenami.plan.desired import ImageSource, InstanceSource, SnapshotSource, Version
+from goldenami.plan.evidence import Evidence, channels
 from goldenami.plan.observed import Need, NeedKind, Observed, Recorded, SourceFacts, key_arns
-from goldenami.plan.values import Image, Place, Principals, Problem, RegionFacts, RegionView, Snapshot, Usage
+from goldenami.plan.values import Image, Place, Principals, Problem, RegionFacts, RegionView, Snapshot
 from goldenami.plan.whole import Look
 
 MAX_READS = 6
@@ -45,12 +47,16 @@ class Gatherer:
     now: Callable[[], float] = time.time
     _source: SourceFacts | None = None
     _facts: dict[str, RegionFacts] = field(default_factory=dict)
-    _usage: dict[str, Usage] = field(default_factory=dict)
+    _evidence: dict[str, Evidence] = field(default_factory=dict)
+    _evidence_since: float = 0.0
     _looked_up: dict[str, Image | None] = field(default_factory=dict)
     _fresh_snapshots: dict[str, float] = field(default_factory=dict)
     """Regions whose snapshots were asked for anew, and when."""
     _unread: dict[Need, Problem] = field(default_factory=dict)
     _doubted: bool = False
+
+    def __post_init__(self) -> None:
+        self._evidence_since = self.now()
 
     def look(self, decide: Callable[[Version, Observed], Look]) -> tuple[Look, Observed]:
         """Plans, reads what the plan needs, and plans again, until it needs nothing. What cannot be read is its finding's problem alone."""
@@ -85,7 +91,7 @@ class Gatherer:
             source=self._source,
             facts=self._facts,
             grants=known,
-            usage=self._usage,
+            evidence=self._evidence,
             looked_up=self._looked_up,
             fresh_snapshots=frozenset(self._fresh_snapshots),
             asked=self.asked,
@@ -99,7 +105,8 @@ class Gatherer:
 
     def forget_evidence(self) -> None:
         """Evidence does not outlive the step it was gathered for."""
-        self._usage.clear()
+        self._evidence.clear()
+        self._evidence_since = self.now()
 
     def _views(self) -> dict[str, RegionView]:
         """All regions at the same time: one that answers late, or never, does not keep the others from being read."""
@@ -144,14 +151,24 @@ class Gatherer:
                 self._source = self._read_source()
             case NeedKind.FACTS:
                 self._facts[need.region] = self._read_facts(need.region, observed)
-            case NeedKind.USAGE:
-                self._usage[need.subject] = self.inventory.usage(place, need.subject)
+            case NeedKind.EVIDENCE:
+                self._evidence[need.subject] = self._gather(need, observed)
             case NeedKind.SNAPSHOTS:
                 self._fresh_snapshots[need.region] = self.now()
             case NeedKind.IMAGE:
                 self._looked_up[need.subject] = self.inventory.image(place, need.subject)
             case NeedKind.GRANTS:
                 self._read_grants(need, observed)
+
+    def _gather(self, need: Need, observed: Observed) -> Evidence:
+        """What AWS knows of the image's users, and what Kubernetes does."""
+        version, view = self.version, observed.regions[need.region]
+        image = next(image for image in view.images if image.image_id == need.subject)
+        asked = Asked(
+            version.owner, version.version, version.rules, self._evidence_since, shared=plan.maybe_shared(version, image, observed)
+        )
+        found = self.inventory.evidence(view.place, image, asked)
+        return replace(found, testimonies=(*found.testimonies, channels(version.channels, version.rules)))
 
     def _read_grants(self, need: Need, observed: Observed) -> None:
         """The inventory keeps what is read, and folds our own writes into it."""

@@ -106,9 +106,10 @@ def still_leaving(world: World, seen: Seen[GoldenImage], children: Children) -> 
     declared = seen.declared
     last = {child.name: summary.find(child.status.conditions, ConditionType.REPLICAS_READY) for child in children.values()}
     told = [said.message for child in children.values() if (said := last[child.name]) and child.deleting]
-    blocked = any(said is not None and said.reason == Reason.IN_USE for said in last.values())
+    kept = (Reason.IN_USE, Reason.EVIDENCE_INCOMPLETE)
+    blocked = next((reason for reason in kept if any(said is not None and said.reason == reason for said in last.values())), None)
     message = f"waiting for {', '.join(sorted(last))}" + (f": {'; '.join(told)}" if told else "")
-    result = ConcernResult(ConditionType.REPLICAS_READY, Reason.IN_USE if blocked else Reason.DELETING, message)
+    result = ConcernResult(ConditionType.REPLICAS_READY, blocked or Reason.DELETING, message)
     found = summary.summarize((result,), declared.generation, declared.status.conditions, datetime.now(UTC))
     world.tell(GOLDEN_IMAGE, seen.obj, report.with_conditions(seen.obj, declared, found))
     return Outcome(next_look_seconds=report.IN_USE_LOOK_SECONDS)

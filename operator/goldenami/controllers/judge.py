@@ -15,12 +15,12 @@ _SHOWN = 5
 
 def concern(kind: ConditionType, findings: Sequence[Finding], done: str) -> ConcernResult:
     """One concern's result over its regions. `done` is what to say when all of them are."""
-    worst = next((outcome for outcome in _SEVERITY if any(f.reason.outcome is outcome for f in findings)), Outcome.DONE)
+    worst = next((outcome for outcome in _SEVERITY if any(f.outcome is outcome for f in findings)), Outcome.DONE)
     if worst is Outcome.DONE:
         reasons = {finding.reason for finding in findings}
         return ConcernResult(kind, Reason.SUCCEEDED if len(reasons) != 1 else reasons.pop(), done)
-    culprits = [finding for finding in findings if finding.reason.outcome is worst]
-    return ConcernResult(kind, culprits[0].reason, _told(culprits))
+    culprits = [finding for finding in findings if finding.outcome is worst]
+    return ConcernResult(kind, culprits[0].reason, _told(culprits), culprits[0].outcome_override)
 
 
 def of_problem(kind: ConditionType, problem: Problem) -> ConcernResult:
@@ -32,7 +32,14 @@ def carried(kind: ConditionType, previous: Sequence[Condition]) -> tuple[Concern
     before = find(previous, kind)
     if before is None or before.reason not in _REASONS:
         return ()
-    return (ConcernResult(kind, _REASONS[before.reason], before.message),)
+    return (ConcernResult(kind, _REASONS[before.reason], before.message, _override(before, find(previous, ConditionType.STALLED))),)
+
+
+def _override(before: Condition, stalled: Condition | None) -> Outcome | None:
+    """What followed from it, where that is more than its reason tells."""
+    if before.status == "Unknown":
+        return Outcome.PROGRESSING
+    return Outcome.STALLED if stalled is not None and stalled.status == "True" and stalled.reason == before.reason else None
 
 
 def _told(culprits: Sequence[Finding]) -> str:

@@ -1,5 +1,7 @@
 """What the versions of a family say, repeated by their GoldenImage: the worst of each concern, and whether a look asked for is over."""
 
+from dataclasses import replace
+
 from goldenami.api.conditions import ConcernResult, ConditionType
 from goldenami.api.golden_image import GoldenImage
 from goldenami.api.image_version import ImageVersion
@@ -42,7 +44,7 @@ def mirrored(kind: ConditionType, declared: GoldenImage, children: Children) -> 
     child, worst = min(told, key=lambda pair: SEVERITY.index(pair[1].outcome))
     if child.spec.version == declared.spec.version:
         return worst
-    return ConcernResult(kind, worst.reason, f"version {child.spec.version}: {worst.message}")
+    return replace(worst, message=f"version {child.spec.version}: {worst.message}")
 
 
 def _of_child(kind: ConditionType, child: ImageVersion) -> tuple[ConcernResult, ...]:

@@ -87,7 +87,7 @@ def _of_replica(row: ReplicaStatus | None, finding: Finding) -> News | None:
 
 
 def _blocked(row: ReplicaStatus | None, finding: Finding) -> News | None:
-    blocked = finding.reason is Reason.IN_USE and (row is None or row.reason != Reason.IN_USE)
+    blocked = finding.reason in (Reason.IN_USE, Reason.EVIDENCE_INCOMPLETE) and (row is None or row.reason != finding.reason)
     return (EventReason.DEREGISTRATION_BLOCKED, finding.message) if blocked else None
 
 

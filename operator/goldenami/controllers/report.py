@@ -31,6 +31,8 @@ PROGRESS_SECONDS = 5.0
 SHORTEST_POLL_SECONDS, LONGEST_POLL_SECONDS, POLL_SHARE = 1.0, 30.0, 0.1
 """A pending image is looked at again after a tenth of its age: a copy of ten minutes is seen within one, one of ten seconds within one."""
 IN_USE_LOOK_SECONDS = 30.0
+REPORT_LOOK_SECONDS = 5.0
+"""A report of the use in other accounts takes EC2 minutes."""
 STEP_SECONDS = 1.0
 MAX_PLAN_LINES = 64
 MAX_FOREIGN = 64
@@ -195,13 +197,15 @@ def next_look(look: Look, observed: Observed) -> caretaker.Outcome:
     """The soonest that any region asks for; a retry backs off in the caretaker."""
     findings = [finding for found in look.concerns.values() for finding in found]
     pauses = [pause for finding in findings if (pause := _pause(finding, observed)) is not None]
-    failed = any(f.reason.outcome is Outcome.RETRYING and f.reason not in (Reason.IN_USE, Reason.COPY_FAILED) for f in findings)
+    failed = any(f.outcome is Outcome.RETRYING and f.reason not in (Reason.IN_USE, Reason.COPY_FAILED) for f in findings)
     return caretaker.Outcome(next_look_seconds=min(pauses, default=None), failed=failed)
 
 
 def _pause(finding: Finding, observed: Observed) -> float | None:
     if finding.reason is Reason.IN_USE:
         return IN_USE_LOOK_SECONDS
+    if finding.reason is Reason.EVIDENCE_INCOMPLETE and finding.outcome is Outcome.PROGRESSING:
+        return REPORT_LOOK_SECONDS
     if finding.reason is Reason.COPY_FAILED:
         return 5 * STEP_SECONDS
     image = finding.image
@@ -212,7 +216,7 @@ def _pause(finding: Finding, observed: Observed) -> float | None:
         return 5 * STEP_SECONDS
     # What only waits for another finding's image has no pause of its own: that finding has.
     waits = finding.reason in (Reason.SHARING_PENDING, Reason.SUSPENDED) and not finding.actions
-    return STEP_SECONDS if (finding.reason.outcome is Outcome.PROGRESSING and not waits) or finding.actions else None
+    return STEP_SECONDS if (finding.outcome is Outcome.PROGRESSING and not waits) or finding.actions else None
 
 
 def after_problem(problem: Problem) -> caretaker.Outcome:

@@ -57,6 +57,7 @@ def version(declared: ImageVersion, account: Account, installation: str) -> desi
         deprecated=None if spec.stage is None else spec.stage == "Deprecated",
         # What a channel names is never removed: an object that is deleted by hand comes back, and takes the images back.
         delete=spec.deletion_policy == "Delete" and not (declared.deleting and spec.channels),
+        channels=frozenset(spec.channels),
     )
 
 

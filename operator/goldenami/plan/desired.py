@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from goldenami.plan.actions import Volume
+from goldenami.plan.evidence import Rules
 from goldenami.plan.identity import Owner
 from goldenami.plan.values import NOBODY, Account, Place, Principals
 
@@ -145,6 +146,10 @@ class Version:
     """Whether its images are deprecated; None: that is left as it is."""
     delete: bool = False
     """deletionPolicy Delete: what is no longer wanted is deregistered. Otherwise it is only released."""
+    rules: Rules = field(default_factory=Rules)
+    """What has to be known of an image's users before it is disabled or deregistered."""
+    channels: frozenset[str] = frozenset()
+    """Declared channels that name it."""
 
     @property
     def source_text(self) -> str:

@@ -9,11 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from goldenami.api.reasons import Reason
+from goldenami.api.reasons import Outcome, Reason
 from goldenami.plan import identity
 from goldenami.plan.actions import Action
 from goldenami.plan.desired import Version
-from goldenami.plan.values import NOBODY, Grants, Image, Principals, Problem, RegionFacts, RegionView, Snapshot, Usage
+from goldenami.plan.evidence import Evidence
+from goldenami.plan.values import NOBODY, Grants, Image, Principals, Problem, RegionFacts, RegionView, Snapshot
 
 
 class NeedKind(StrEnum):
@@ -23,8 +24,8 @@ class NeedKind(StrEnum):
     """The preflight of a region."""
     GRANTS = "grants"
     """Permissions of the image `subject`, its snapshots and their keys."""
-    USAGE = "usage"
-    """What refers to the image `subject`."""
+    EVIDENCE = "evidence"
+    """Who uses the image `subject`, from every source."""
     IMAGE = "image"
     """The image `subject` by its id: the listing no longer has it."""
     SNAPSHOTS = "snapshots"
@@ -78,7 +79,8 @@ class Observed:
     name_holders: Mapping[str, Image] = field(default_factory=dict)
     """By region: an image that another owner keeps there under this version's name in EC2, where there is one and none of ours."""
     grants: Mapping[str, Grants] = field(default_factory=dict)
-    usage: Mapping[str, Usage] = field(default_factory=dict)
+    evidence: Mapping[str, Evidence] = field(default_factory=dict)
+    """By image id, gathered for this look."""
     looked_up: Mapping[str, Image | None] = field(default_factory=dict)
     """Images read by id; None: gone."""
     fresh_snapshots: frozenset[str] = frozenset()
@@ -99,6 +101,12 @@ class Finding:
     needs: tuple[Need, ...] = ()
     cleanup: tuple[Action, ...] = ()
     """What comes after everything else in this place: a failed copy that cannot be removed must not keep an image from being shared."""
+    outcome_override: Outcome | None = None
+
+    @property
+    def outcome(self) -> Outcome:
+        """What follows: the reason's own, unless the concern knows better."""
+        return self.outcome_override or self.reason.outcome
 
 
 def problem(region: str, why: Problem, prefix: str = "") -> Finding:
@@ -124,6 +132,16 @@ def _of(view: RegionView, version: Version, *, released: bool) -> tuple[Image, .
         if claim(image.tags) == version.owner and image.tags.get(identity.VERSION) == version.version and image.state != "deregistered"
     ]
     return tuple(sorted(mine, key=lambda image: (image.created_epoch_seconds, image.image_id)))
+
+
+def maybe_shared(version: Version, image: Image, observed: Observed) -> bool:
+    """Whether another account may launch the image, or could until it was disabled. Where nobody could, nobody has to be asked."""
+    if image.public or version.grantees or observed.granted - Principals(accounts=frozenset({version.account.account_id})):
+        return True
+    if version.sharing.declared and version.sharing.remove_foreign:
+        return False
+    known = observed.grants.get(image.image_id)
+    return image.state == "disabled" or known is None or bool(known.launch)
 
 
 _IN_FLIGHT = re.compile(r"\b(?:DestinationAmi|for) (ami-\w+)")

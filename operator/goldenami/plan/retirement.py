@@ -1,11 +1,11 @@
 """Retirement: how an image of ours goes. Evidence, disable, evidence again, deregister with its snapshots; or, under Retain, released.
 
-Every irreversible step is decided from usage read in the same look. Usage that is missing or incomplete blocks.
+Every irreversible step is decided from evidence gathered in the same look (`goldenami.plan.evidence`); what is not complete blocks.
 """
 
 from dataclasses import dataclass
 
-from goldenami.api.reasons import Reason
+from goldenami.api.reasons import Outcome, Reason
 from goldenami.plan import identity, snapshots
 from goldenami.plan.actions import (
     Action,
@@ -20,9 +20,10 @@ from goldenami.plan.actions import (
 )
 from goldenami.plan.candidates import BROKEN, is_home, lost
 from goldenami.plan.desired import Version
+from goldenami.plan.evidence import Objection, objection
 from goldenami.plan.observed import Finding, Need, NeedKind, Observed, Recorded, key_arns, made_for, ours, problem
 from goldenami.plan.snapshots import unlisted
-from goldenami.plan.values import NOBODY, Grants, Image, RegionView, Snapshot, Usage
+from goldenami.plan.values import NOBODY, Grants, Image, RegionView, Snapshot
 
 IN_FLIGHT = frozenset({"pending", "transient"})
 UNUSABLE = BROKEN | IN_FLIGHT
@@ -37,6 +38,8 @@ class Step:
     message: str
     actions: tuple[Action, ...] = ()
     needs: tuple[Need, ...] = ()
+    outcome: Outcome | None = None
+    """Where it is another than the reason's own."""
 
 
 def step(version: Version, image: Image, observed: Observed) -> Step:
@@ -52,11 +55,11 @@ def step(version: Version, image: Image, observed: Observed) -> Step:
         return Step(
             Reason.DELETING, f"{name} is {image.state} and is deregistered", () if unseen else _deregister(version, view, image), unseen
         )
-    usage = observed.usage.get(image.image_id)
-    if usage is None:
-        return Step(Reason.DELETING, f"looking for users of {name}", needs=(Need(NeedKind.USAGE, view.place.region, image.image_id),))
-    if usage or usage.problem:
-        return _kept(view, image, usage)
+    evidence = observed.evidence.get(image.image_id)
+    if evidence is None:
+        return Step(Reason.DELETING, f"looking for users of {name}", needs=(Need(NeedKind.EVIDENCE, view.place.region, image.image_id),))
+    if why := objection(evidence, observed.now):
+        return _kept(view, image, why)
     if image.state == "available":
         return Step(Reason.DELETING, f"{name} is disabled first", (DisableImage(view.place, image.image_id),))
     if image.state != "disabled":
@@ -81,15 +84,10 @@ def _protected(image: Image, name: str) -> Step | None:
     return None
 
 
-def _kept(view: RegionView, image: Image, usage: Usage) -> Step:
-    """In use, or nobody can tell: the image stays, and one that we had disabled can launch again."""
-    undo = (EnableImage(view.place, image.image_id),) if usage and image.state == "disabled" else ()
-    name = f"{image.image_id} in {view.place.region}"
-    if usage.problem:
-        return Step(usage.problem.reason, f"{name} stays: who uses it cannot be told. {usage.problem.message}", undo)
-    users = [*(f"instance {user}" for user in usage.instances), *(f"launch template {user}" for user in usage.launch_templates)]
-    shown = ", ".join(users[:3]) + (f" and {len(users) - 3} more" if len(users) > 3 else "")
-    return Step(Reason.IN_USE, f"{name} stays: it is used by {shown}; it goes when they no longer refer to it", undo)
+def _kept(view: RegionView, image: Image, why: Objection) -> Step:
+    """In use, or nobody can tell: the image stays, and one that is in use and that we had disabled can launch again."""
+    undo = (EnableImage(view.place, image.image_id),) if why.reason is Reason.IN_USE and image.state == "disabled" else ()
+    return Step(why.reason, f"{image.image_id} in {view.place.region} stays: {why.message}", undo, outcome=why.outcome)
 
 
 def _removal(version: Version, view: RegionView, image: Image, observed: Observed) -> Step:
@@ -190,6 +188,7 @@ def _told(region: str, images: list[Image], steps: list[Step]) -> Finding:
         images[0],
         tuple(action for s in steps for action in s.actions),
         tuple(need for s in steps for need in s.needs),
+        outcome_override=worst.outcome,
     )
 
 

@@ -152,6 +152,8 @@ class Image:
     deregistration_protection: str = ""
     deprecation_epoch_seconds: float = 0.0
     """When it is, or will be, deprecated; 0: never."""
+    last_launched_epoch_seconds: float = field(default=0.0, compare=False)
+    """EC2 tells of a launch a day late; 0: never, or not told yet. An image that was launched again is no changed image."""
     snapshot_ids: tuple[str, ...] = ()
     """Empty while a copy is pending: EC2 does not tell them yet."""
     tags: Mapping[str, str] = field(default_factory=dict)
@@ -193,19 +195,6 @@ class RegionFacts:
     public_sharing_blocked_by: str | None = None
     """Empty when public sharing is allowed, else who blocks it: `account` or `declarative-policy`."""
     problem: Problem | None = None
-
-
-@dataclass(frozen=True)
-class Usage:
-    """What refers to one image in its own account and region. Ids, a bounded number of each; `problem` when it could not be found out."""
-
-    instances: tuple[str, ...] = ()
-    launch_templates: tuple[str, ...] = ()
-    """As `lt-0abc:3`, template and version."""
-    problem: Problem | None = None
-
-    def __bool__(self) -> bool:
-        return bool(self.instances or self.launch_templates)
 
 
 @dataclass(frozen=True)

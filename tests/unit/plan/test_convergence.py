@@ -16,7 +16,7 @@ from goldenami.plan.actions import Action, DeleteSnapshot, DeregisterImage, Disa
 from goldenami.plan.candidates import BROKEN
 from goldenami.plan.desired import ImageSource, InstanceSource, Replica, Sharing, SnapshotSource, Source, Version
 from goldenami.plan.identity import HOME_ROLE, REPLICA_ROLE
-from goldenami.plan.values import NOBODY, Image, Principals, Snapshot, Usage
+from goldenami.plan.values import NOBODY, Image, Principals, Snapshot
 from support.plan import (
     ALICE,
     BOB,
@@ -128,7 +128,7 @@ def put(world: World, of: Version, found: Found, number: int) -> None:
         world.launch[image.image_id] = world.volumes[f"snap-x{number}"] = launch
         image = replace(image, public=launch.public)
     if found.used:
-        world.usage[image.image_id] = Usage(instances=("i-user",))
+        world.users[image.image_id] = "instance i-user"
     world.add(found.region, image, kms_key_arn=key(region=found.region) if found.encrypted else "")
 
 
@@ -215,7 +215,7 @@ def assert_left(world: World, of: Version, regions: tuple[str, ...]) -> None:
     for region in regions:
         for image_id in mine(world, of, region):
             image = world.images[region][image_id]
-            assert image.state == "lost" or (of.delete and (world.usage.get(image_id) or image.deregistration_protection)), image
+            assert image.state == "lost" or (of.delete and (world.users.get(image_id) or image.deregistration_protection)), image
 
 
 @given(of=versions(), found=st.lists(FOUND, max_size=4), failing=st.integers(0, 3))

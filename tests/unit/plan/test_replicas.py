@@ -10,7 +10,7 @@ from goldenami.plan import replicas
 from goldenami.plan.actions import Action, CopyImage, DeregisterImage, DisableImage, EnableImage, RemoveTags, SetDescription, SetTags
 from goldenami.plan.desired import ImageSource, InstanceSource, Replica, SnapshotSource, Version
 from goldenami.plan.observed import Finding, Need, NeedKind, Observed, Recorded
-from goldenami.plan.values import Image, KeyFacts, Problem, RegionFacts, Snapshot, Usage
+from goldenami.plan.values import Image, KeyFacts, Problem, RegionFacts, Snapshot
 from support.plan import (
     ALICE,
     HOME,
@@ -28,6 +28,8 @@ from support.plan import (
     snapshot,
     source_ami,
     source_facts,
+    unused,
+    used,
     version,
     view,
 )
@@ -112,11 +114,13 @@ OLD, YOUNG = golden_ami("ami-1"), golden_ami("ami-2", created_epoch_seconds=NOW)
     ("images", "changes", "kept", "cleanup"),
     [
         pytest.param((OLD, YOUNG), {}, "ami-1", [], id="nothing goes before its users are known"),
-        pytest.param((OLD, YOUNG), {"usage": {"ami-2": Usage()}}, "ami-1", [DisableImage], id="the younger goes, disabled first"),
-        pytest.param((OLD, YOUNG), {"usage": {"ami-2": Usage(instances=("i-1",))}}, "ami-1", [], id="one in use stays"),
+        pytest.param(
+            (OLD, YOUNG), {"evidence": {"ami-2": unused("ami-2")}}, "ami-1", [DisableImage], id="the younger goes, disabled first"
+        ),
+        pytest.param((OLD, YOUNG), {"evidence": {"ami-2": used("ami-2", "instance i-1")}}, "ami-1", [], id="one in use stays"),
         pytest.param(
             (OLD, YOUNG),
-            {"usage": {"ami-1": Usage()}, "recorded": {PARIS: Recorded("ami-2", "available")}},
+            {"evidence": {"ami-1": unused()}, "recorded": {PARIS: Recorded("ami-2", "available")}},
             "ami-2",
             [DisableImage],
             id="the one known before is kept, because aliases name it",
@@ -140,7 +144,7 @@ OLD, YOUNG = golden_ami("ami-1"), golden_ami("ami-2", created_epoch_seconds=NOW)
         ),
         pytest.param(
             (OLD, replace(YOUNG, state="disabled")),
-            {"usage": {"ami-2": Usage()}},
+            {"evidence": {"ami-2": unused("ami-2")}},
             "ami-1",
             [DeregisterImage],
             id="a disabled double goes with new evidence",

@@ -19,9 +19,10 @@ from goldenami.plan.actions import (
     UnshareSnapshot,
 )
 from goldenami.plan.desired import InstanceSource, SnapshotSource, Version
+from goldenami.plan.evidence import Evidence, Source, Testimony
 from goldenami.plan.identity import grant_name
 from goldenami.plan.observed import Finding, Need, NeedKind, Observed, Recorded
-from goldenami.plan.values import NOBODY, Image, KeyGrant, Problem, Snapshot, Usage
+from goldenami.plan.values import NOBODY, Image, KeyGrant, Problem, Snapshot
 from support.plan import (
     ALICE,
     EVE,
@@ -30,6 +31,7 @@ from support.plan import (
     PARIS,
     STRANGER,
     accounts,
+    evidence,
     golden_ami,
     granted,
     home_ami,
@@ -38,6 +40,8 @@ from support.plan import (
     place,
     retagged,
     snapshot,
+    unused,
+    used,
     version,
     view,
 )
@@ -46,8 +50,12 @@ from support.plan import (
 DELETE, RETAIN = version(HOME, delete=True), version(HOME)
 AMI = golden_ami()
 DISABLED = replace(AMI, state="disabled")
-UNUSED = {"ami-1": Usage()}
+UNUSED = {"ami-1": unused()}
 FRESH = frozenset({PARIS})
+
+
+def unknown(problem: Problem) -> Evidence:
+    return evidence("ami-1", Testimony(Source.INSTANCES, problem=problem))
 
 
 def paris(*images: Image, snapshots: tuple[Snapshot, ...] = (), kms_key_arn: str = "", **changes: Any) -> Observed:
@@ -67,47 +75,51 @@ def kinds(found: Finding | None) -> list[type[Action]]:
 @pytest.mark.parametrize(
     ("seen", "reason", "actions", "needs"),
     [
-        pytest.param(paris(AMI), Reason.DELETING, [], [NeedKind.USAGE], id="users are looked for first"),
-        pytest.param(paris(AMI, usage=UNUSED), Reason.DELETING, [DisableImage], [], id="an unused image is disabled first"),
-        pytest.param(paris(DISABLED), Reason.DELETING, [], [NeedKind.USAGE], id="before it is removed, users are looked for again"),
-        pytest.param(paris(DISABLED, usage=UNUSED), Reason.DELETING, [DeregisterImage], [], id="unused still, it is deregistered"),
-        pytest.param(paris(AMI, usage={"ami-1": Usage(("i-1",))}), Reason.IN_USE, [], [], id="an instance keeps it"),
+        pytest.param(paris(AMI), Reason.DELETING, [], [NeedKind.EVIDENCE], id="users are looked for first"),
+        pytest.param(paris(AMI, evidence=UNUSED), Reason.DELETING, [DisableImage], [], id="an unused image is disabled first"),
+        pytest.param(paris(DISABLED), Reason.DELETING, [], [NeedKind.EVIDENCE], id="before it is removed, users are looked for again"),
+        pytest.param(paris(DISABLED, evidence=UNUSED), Reason.DELETING, [DeregisterImage], [], id="unused still, it is deregistered"),
+        pytest.param(paris(AMI, evidence={"ami-1": used("ami-1", "instance i-1")}), Reason.IN_USE, [], [], id="an instance keeps it"),
         pytest.param(
-            paris(AMI, usage={"ami-1": Usage(launch_templates=("lt-1:2",))}), Reason.IN_USE, [], [], id="a launch template keeps it"
+            paris(AMI, evidence={"ami-1": used("ami-1", "launch template lt-1:2")}), Reason.IN_USE, [], [], id="a launch template keeps it"
         ),
         pytest.param(
-            paris(DISABLED, usage={"ami-1": Usage(("i-1",))}), Reason.IN_USE, [EnableImage], [], id="in use again, it is enabled again"
+            paris(DISABLED, evidence={"ami-1": used("ami-1", "instance i-1")}),
+            Reason.IN_USE,
+            [EnableImage],
+            [],
+            id="in use again, it is enabled again",
         ),
         pytest.param(
-            paris(AMI, usage={"ami-1": Usage(problem=Problem(Reason.THROTTLED, "later"))}),
-            Reason.THROTTLED,
+            paris(AMI, evidence={"ami-1": unknown(Problem(Reason.THROTTLED, "later"))}),
+            Reason.EVIDENCE_INCOMPLETE,
             [],
             [],
             id="where nobody can tell, it stays",
         ),
         pytest.param(
-            paris(DISABLED, usage={"ami-1": Usage(problem=Problem(Reason.ACCESS_DENIED, "ec2:DescribeInstances"))}),
-            Reason.ACCESS_DENIED,
+            paris(DISABLED, evidence={"ami-1": unknown(Problem(Reason.ACCESS_DENIED, "ec2:DescribeInstances", stalled=True))}),
+            Reason.EVIDENCE_INCOMPLETE,
             [],
             [],
             id="also when it is disabled already",
         ),
         pytest.param(
-            paris(replace(AMI, deregistration_protection="enabled-with-cooldown"), usage=UNUSED),
+            paris(replace(AMI, deregistration_protection="enabled-with-cooldown"), evidence=UNUSED),
             Reason.IN_USE,
             [],
             [],
             id="a protected image is not even disabled",
         ),
         pytest.param(
-            paris(replace(DISABLED, deregistration_protection="disabled after 2026-11-22T05:00:00Z"), usage=UNUSED),
+            paris(replace(DISABLED, deregistration_protection="disabled after 2026-11-22T05:00:00Z"), evidence=UNUSED),
             Reason.IN_USE,
             [],
             [],
             id="nor touched during the cooldown",
         ),
         pytest.param(
-            paris(replace(DISABLED, deregistration_protection="disabled"), usage=UNUSED),
+            paris(replace(DISABLED, deregistration_protection="disabled"), evidence=UNUSED),
             Reason.DELETING,
             [DeregisterImage],
             [],
@@ -126,7 +138,7 @@ def kinds(found: Finding | None) -> list[type[Action]]:
         pytest.param(
             paris(golden_ami(state="failed"), fresh_snapshots=FRESH), Reason.DELETING, [DeregisterImage], [], id="a failed copy is cleared"
         ),
-        pytest.param(paris(golden_ami(state="odd"), usage=UNUSED), Reason.DELETING, [], [], id="a state nobody knows is waited out"),
+        pytest.param(paris(golden_ami(state="odd"), evidence=UNUSED), Reason.DELETING, [], [], id="a state nobody knows is waited out"),
         pytest.param(
             paris(golden_ami(state="lost")), Reason.DELETING, [], [NeedKind.IMAGE], id="an image that was never listed is looked up"
         ),
@@ -162,7 +174,9 @@ def test_where_nothing_is_left_to_do(seen: Observed, of: Version) -> None:
 
 
 def test_who_uses_an_image_is_named_but_not_endlessly() -> None:
-    found = look(paris(AMI, usage={"ami-1": Usage(("i-1", "i-2"), ("lt-1:1", "lt-2:7"))}))
+    found = look(
+        paris(AMI, evidence={"ami-1": used("ami-1", "instance i-1", "instance i-2", "launch template lt-1:1", "launch template lt-2:7")})
+    )
     assert found is not None
     assert "instance i-1, instance i-2, launch template lt-1:1 and 1 more" in found.message
 
@@ -174,7 +188,7 @@ def test_an_image_goes_with_its_snapshots_and_with_no_other() -> None:
     image = replace(DISABLED, snapshot_ids=("snap-1", "snap-shared", "snap-theirs"))
     other = golden_ami("ami-2", state="pending", snapshot_ids=("snap-shared",))
     theirs = snapshot("snap-theirs", tags={"goldenami.dev/owner": str(STRANGER), "goldenami.dev/version": "1.0.0"})
-    seen = paris(image, other, snapshots=(theirs, snapshot("snap-loose", tags=image.tags)), usage=UNUSED, fresh_snapshots=FRESH)
+    seen = paris(image, other, snapshots=(theirs, snapshot("snap-loose", tags=image.tags)), evidence=UNUSED, fresh_snapshots=FRESH)
     found = look(seen)
     assert found is not None
     first = found.actions[0]
@@ -183,7 +197,7 @@ def test_an_image_goes_with_its_snapshots_and_with_no_other() -> None:
 
 
 def test_an_image_does_not_go_before_its_snapshots_are_known() -> None:
-    seen = observed(replace(view(DISABLED), snapshots={}), usage=UNUSED)
+    seen = observed(replace(view(DISABLED), snapshots={}), evidence=UNUSED)
     found = look(seen)
     assert found is not None
     assert (found.actions, found.needs) == ((), (Need(NeedKind.SNAPSHOTS, PARIS),))
@@ -272,7 +286,7 @@ THEIRS = KeyGrant("grant-2", "by-hand", EVE)
 
 
 def test_key_grants_of_ours_go_with_the_image_and_others_stay() -> None:
-    seen = paris(DISABLED, kms_key_arn=ARN, usage=UNUSED)
+    seen = paris(DISABLED, kms_key_arn=ARN, evidence=UNUSED)
     asked = look(seen)
     assert asked is not None
     assert (asked.actions, asked.needs) == ((), (Need(NeedKind.GRANTS, PARIS, "ami-1"),))
@@ -283,7 +297,7 @@ def test_key_grants_of_ours_go_with_the_image_and_others_stay() -> None:
 
 def test_a_double_takes_no_key_grant_with_it_that_the_replica_lives_on() -> None:
     double = golden_ami("ami-2", state="disabled")
-    seen = observed(view(AMI, double, kms_key_arn=ARN), usage={"ami-2": Usage()})
+    seen = observed(view(AMI, double, kms_key_arn=ARN), evidence={"ami-2": unused("ami-2")})
     step = retirement.step(version(), double, seen)
     assert [type(action) for action in step.actions] == [DeregisterImage]
 
@@ -294,7 +308,7 @@ def test_the_source_snapshot_stays_and_only_our_permissions_on_it_go() -> None:
     given = snapshot("snap-given", tags=home.tags)
     seen = observed(
         view(home, region=HOME, snapshots=(given,)),
-        usage=UNUSED,
+        evidence=UNUSED,
         granted=accounts(ALICE),
         grants={"ami-1": granted(NOBODY, {"snap-given": accounts(ALICE, EVE)})},
         fresh_snapshots=frozenset({HOME, PARIS}),
@@ -368,7 +382,7 @@ def test_a_region_that_cannot_be_read_is_not_done() -> None:
 
 
 def test_what_keeps_an_image_is_said_before_what_goes() -> None:
-    used, failed = golden_ami("ami-2"), golden_ami("ami-3", state="failed")
-    found = look(paris(failed, used, usage={"ami-2": Usage(("i-1",))}, fresh_snapshots=FRESH))
+    kept, failed = golden_ami("ami-2"), golden_ami("ami-3", state="failed")
+    found = look(paris(failed, kept, evidence={"ami-2": used("ami-2", "instance i-1")}, fresh_snapshots=FRESH))
     assert found is not None
     assert (found.reason, kinds(found)) == (Reason.IN_USE, [DeregisterImage])

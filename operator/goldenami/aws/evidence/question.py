@@ -1,0 +1,86 @@
+"""What every source of evidence is asked, and what is read once for the images of a place that are asked about at the same time."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from goldenami.aws.calls import Calls
+from goldenami.aws.dated import Dated
+from goldenami.plan.evidence import Rules, Testimony
+from goldenami.plan.identity import Owner
+from goldenami.plan.values import Image, Place
+
+T = TypeVar("T")
+
+
+class Listings:
+    """Listings that are the same for every image of a place. Safe to use from several threads.
+
+    Whoever wants one takes a reading that began after it was asked: images that go at the same time share it, and none trusts an old one.
+    """
+
+    def __init__(self, place: Place, calls: Calls, clock: Callable[[], float]) -> None:
+        self.place = place
+        self.calls = calls
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._kept: dict[str, Dated[Any]] = {}
+        self._memory: dict[str, dict[Any, Any]] = {}
+
+    def get(self, what: str, read: Callable[[], T], since: float) -> T:
+        """Not older than `since`, in epoch seconds. Raises AwsError."""
+        with self._lock:
+            dated: Dated[T] = self._kept.setdefault(what, Dated(read, self._clock))
+        return dated.get(since)
+
+    def memory(self, what: str) -> dict[Any, Any]:
+        """What one listing keeps from reading to reading; used by the one thread that reads it."""
+        with self._lock:
+            return self._memory.setdefault(what, {})
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What whoever wants the evidence has to say: about whose image, how much, and what AWS does not know."""
+
+    owner: Owner
+    version: str
+    rules: Rules
+    since: float
+    """Nothing that was read before counts, in epoch seconds: when this look began, or something was last done to the image."""
+    shared: bool = True
+    """Whether other accounts may launch it, or could until we took that away."""
+    family_goes: bool = False
+    """Its GoldenImage is being deleted, and deletes its own aliases after its images."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """Who uses this image?"""
+
+    listings: Listings
+    image: Image
+    asked: Asked
+    now: float
+    """Epoch seconds."""
+
+    @property
+    def calls(self) -> Calls:
+        return self.listings.calls
+
+    @property
+    def place(self) -> Place:
+        return self.listings.place
+
+    @property
+    def rules(self) -> Rules:
+        return self.asked.rules
+
+    @property
+    def since(self) -> float:
+        return self.asked.since
+
+
+Ask = Callable[[Question], Testimony]
+"""One source. It may raise AwsError: what could not be read is then its problem, and never "nobody"."""

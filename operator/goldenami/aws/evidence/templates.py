@@ -1,0 +1,94 @@
+"""Versions of launch templates, with or without an Auto Scaling group. Sources: DescribeLaunchTemplates, DescribeLaunchTemplateVersions.
+
+EC2 lists one template's versions a call. A version never changes and its number is never used again, so what was read once is kept, and
+only templates with newer versions are read again; a version may have been deleted, so one that counts as a user is looked at once more.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from goldenami.aws.evidence.question import Listings, Question
+from goldenami.aws.holding import PAGE, paged
+from goldenami.plan.evidence import MAX_USERS, Source, Testimony
+
+
+@dataclass(frozen=True)
+class Template:
+    """What every version of it launches: an image id, `resolve:ssm:` and a parameter, or empty where the launch has to say it."""
+
+    template_id: str
+    name: str
+    default: int
+    latest: int
+    images: Mapping[int, str] = field(default_factory=dict)
+    """By version; of deleted versions as well, as they were."""
+
+    def counting(self, depth: int | None) -> tuple[int, ...]:
+        """The newest versions to that depth; what `$Default` and `$Latest` launch counts in any case."""
+        numbers = sorted(self.images)
+        deep = numbers if depth is None else numbers[-depth:] if depth else []
+        return tuple(number for number in numbers if number in deep or number in (self.default, self.latest))
+
+
+Templates = Mapping[str, Template]
+"""Every template of a place, by id."""
+
+
+def listed(question: Question) -> Templates:
+    """Raises AwsError."""
+    return question.listings.get("launch templates", lambda: _read(question.listings), question.since)
+
+
+def launch_templates(question: Question) -> Testimony:
+    image_id = question.image.image_id
+    found: list[str] = []
+    for template in listed(question).values():
+        named = [number for number in template.counting(question.rules.template_versions) if template.images[number] == image_id]
+        if named:
+            there = versions(question.listings, template.template_id)
+            found += [told(template.template_id, number) for number in named if there.get(number) == image_id]
+        if len(found) >= MAX_USERS:
+            break
+    return Testimony(Source.LAUNCH_TEMPLATES, tuple(found[:MAX_USERS]))
+
+
+def told(template_id: str, number: int) -> str:
+    return f"launch template {template_id}:{number}"
+
+
+def versions(listings: Listings, template_id: str, newer_than: int = 0) -> Mapping[int, str]:
+    """What the template's versions launch, by number, read now. Raises AwsError: NotFound when it has gone meanwhile."""
+    beyond: dict[str, Any] = {"MinVersion": str(newer_than + 1)} if newer_than else {}
+    rows = paged(
+        lambda more: listings.calls.ec2(
+            listings.place,
+            "DescribeLaunchTemplateVersions",
+            lambda ec2: ec2.describe_launch_template_versions(LaunchTemplateId=template_id, MaxResults=PAGE, **beyond, **more),
+            about=template_id,
+        ),
+        "LaunchTemplateVersions",
+    )
+    return {int(row["VersionNumber"]): str(row.get("LaunchTemplateData", {}).get("ImageId", "")) for row in rows}
+
+
+def _read(listings: Listings) -> Templates:
+    rows = paged(
+        lambda more: listings.calls.ec2(
+            listings.place, "DescribeLaunchTemplates", lambda ec2: ec2.describe_launch_templates(MaxResults=PAGE, **more)
+        ),
+        "LaunchTemplates",
+    )
+    known: dict[str, Mapping[int, str]] = listings.memory("launch template versions")
+    for gone in known.keys() - {row["LaunchTemplateId"] for row in rows}:
+        del known[gone]
+    return {row["LaunchTemplateId"]: _template(listings, row, known) for row in rows}
+
+
+def _template(listings: Listings, row: Mapping[str, Any], known: dict[str, Mapping[int, str]]) -> Template:
+    """What is read is known at once: a listing that is cut short by its pace goes on from there."""
+    template_id, latest = row["LaunchTemplateId"], int(row["LatestVersionNumber"])
+    before = known.get(template_id, {})
+    if latest not in before:
+        known[template_id] = {**before, **versions(listings, template_id, max(before, default=0))}
+    return Template(template_id, row.get("LaunchTemplateName", ""), int(row["DefaultVersionNumber"]), latest, known[template_id])
