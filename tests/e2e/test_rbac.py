@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from goldenami.api.kinds import AWS_ACCOUNT
+from goldenami.api.kinds import API_VERSION, AWS_ACCOUNT
 from goldenami.local.aws import LocalAws
 from goldenami.local.kubernetes import ControlPlane, KubectlError, Programs
 from goldenami.local.kubernetes.audit import AuditEntry
@@ -119,6 +119,7 @@ def live(world: World, key: str) -> None:
     world.apply(world.share_list("partners", "777777777777"))
     world.ready()
     live_through_a_rollback(world)
+    live_through_a_retirement(world)
     eventually(lambda: grantees(world) == {"777777777777"}, "moved", told=world.told)
     for name in names:
         world.delete("goldenimage", name)
@@ -137,6 +138,21 @@ def live_through_a_rollback(world: World) -> None:
         world.ready("disk")
     world.patch("goldenimage", "web", {"spec": {"publish": {"configMap": {"name": "web-ids"}}}})
     world.ready()
+
+
+def live_through_a_retirement(world: World) -> None:
+    """An older version goes by a policy that protects what it keeps."""
+    spec = {"keepLast": 1, "retire": {"disableFor": "0s"}, "deregistrationProtection": "Enabled"}
+    world.apply({"apiVersion": API_VERSION, "kind": "RetentionPolicy", "metadata": {"name": "short"}, "spec": spec})
+    for version in ("1.0.0", "2.0.0"):
+        # EC2 tells launches a day late, so nothing younger than two days goes.
+        source = {"image": {"id": world.seed(age_seconds=100 * 86_400.0), "adopt": True}}
+        policy = {"retentionPolicyRef": {"name": "short"}}
+        world.apply(declared(world, "family", version=version, source=source, replicas=[{"region": HOME}], **policy))
+        world.ready("family")
+    world.gone("family-1.0.0", "imageversion")
+    world.delete("goldenimage", "family")
+    world.gone("family")
 
 
 def grantees(world: World) -> set[str]:

@@ -201,6 +201,38 @@ def _disable(tools: Tools, action: do.DisableImage) -> str:
     return ""
 
 
+def _protect(tools: Tools, action: do.ProtectImage) -> str:
+    tools.calls.ec2(
+        action.place,
+        "EnableImageDeregistrationProtection",
+        lambda ec2: ec2.enable_image_deregistration_protection(ImageId=action.image_id, WithCooldown=action.cooldown),
+        about=action.image_id,
+    )
+    word = "enabled-with-cooldown" if action.cooldown else "enabled-without-cooldown"
+    tools.holding(action.place).fold_changed(action.image_id, lambda image: replace(image, deregistration_protection=word))
+    return ""
+
+
+def _unprotect(tools: Tools, action: do.UnprotectImage) -> str:
+    """With a cooldown it goes on for 24 hours, which the next listing tells as `disabled after <time>`."""
+    tools.calls.ec2(
+        action.place,
+        "DisableImageDeregistrationProtection",
+        lambda ec2: ec2.disable_image_deregistration_protection(ImageId=action.image_id),
+        about=action.image_id,
+    )
+    tools.holding(action.place).fold_changed(
+        action.image_id,
+        lambda image: replace(
+            image,
+            deregistration_protection="disabled after a cooldown"
+            if image.deregistration_protection in ("enabled-with-cooldown", "disabled after a cooldown")
+            else "disabled",
+        ),
+    )
+    return ""
+
+
 def _deprecate(tools: Tools, action: do.DeprecateImage) -> str:
     """EC2 rounds to the minute; the action's time is one already."""
     at = datetime.fromtimestamp(action.at_epoch_seconds, UTC)
@@ -309,6 +341,8 @@ EFFECTS: dict[type[do.Action], Effect] = {
     do.RemoveTags: _untag,
     do.EnableImage: _enable,
     do.DisableImage: _disable,
+    do.ProtectImage: _protect,
+    do.UnprotectImage: _unprotect,
     do.DeprecateImage: _deprecate,
     do.UndeprecateImage: _undeprecate,
     do.DeregisterImage: _deregister,

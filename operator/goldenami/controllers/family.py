@@ -15,9 +15,10 @@ from goldenami.api.kinds import API_VERSION, GROUP, IMAGE_VERSION, RECONCILE_REQ
 from goldenami.api.reasons import Reason
 from goldenami.api.share_list import ShareList, ShareListSpec
 from goldenami.api.sharing import Replica
+from goldenami.controllers.retained import Retained
 from goldenami.kube.client import Body
 from goldenami.plan import channels as plan
-from goldenami.plan import identity
+from goldenami.plan import identity, undo
 from goldenami.plan.channels import Channel, Standing
 from goldenami.plan.desired import ImageSource, InstanceSource, SnapshotSource, Source, parse_source
 from goldenami.plan.identity import Owner
@@ -25,7 +26,7 @@ from goldenami.plan.sharing import SHARE_QUOTA
 from goldenami.plan.values import Problem, RegionView
 
 FAMILY_LABEL = f"{GROUP}/golden-image"
-_GONE = frozenset({"failed", "error", "invalid", "lost", "deregistered"})
+GONE = frozenset({"failed", "error", "invalid", "lost", "deregistered"})
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,8 @@ class Remembered:
     """When its first image was made, in epoch seconds."""
     deprecated: bool = False
     """EC2 shows one of its images as deprecated."""
+    disabled: bool = False
+    """The operator disabled one of its images, on its way out."""
 
 
 @dataclass(frozen=True)
@@ -74,13 +77,14 @@ def remembered(owner: Owner, views: Iterable[RegionView], named: Collection[str]
             origin = parse_source(image.tags.get(identity.SOURCE, ""))
             version = image.tags.get(identity.VERSION, "")
             mine = identity.owner_of(image.tags) == owner or (version in named and identity.released_by(image.tags) == owner)
-            if not mine or origin is None or not version or image.state in _GONE:
+            if not mine or origin is None or not version or image.state in GONE:
                 continue
             before = found.get(version)
             regions = (before.regions if before else frozenset()) | {view.place.region}
             made_at = min(image.created_epoch_seconds, before.made_at) if before else image.created_epoch_seconds
             deprecated = (before is not None and before.deprecated) or 0 < image.deprecation_epoch_seconds <= now
-            found[version] = Remembered(version, image.name, *origin, regions, made_at, deprecated)
+            disabled = (before is not None and before.disabled) or undo.disabled_since(image) > 0
+            found[version] = Remembered(version, image.name, *origin, regions, made_at, deprecated, disabled)
     return found
 
 
@@ -117,23 +121,52 @@ def _too_many(count: int, lists: Sequence[ShareList]) -> Problem:
 
 
 def render(
-    image: GoldenImage, sharing: Grants | None, children: Mapping[str, ImageVersion], known: Mapping[str, Remembered], course: Course
+    image: GoldenImage,
+    sharing: Grants | None,
+    children: Mapping[str, ImageVersion],
+    known: Mapping[str, Remembered],
+    course: Course,
+    retained: Retained,
 ) -> dict[str, ImageVersionSpec]:
     """The spec of every ImageVersion that shall be, by version.
 
     A region that was added gets the declared version and those that channels name; the others stay where they are.
     """
     specs = _specs(image, sharing, children, known, course)
-    return {version: _staged(spec, course, children.get(version), known.get(version)) for version, spec in specs.items()}
+    return {version: _staged(image, spec, course, retained, children.get(version), known.get(version)) for version, spec in specs.items()}
 
 
-def _staged(spec: ImageVersionSpec, course: Course, child: ImageVersion | None, memory: Remembered | None) -> ImageVersionSpec:
-    """With what the channels make of it. A version that is found again in AWS goes on as it was left there."""
-    cares = any(channel.deprecate_on_rollback for channel in course.channels)
-    before: Stage | None = child.spec.stage if child else "Deprecated" if memory and memory.deprecated and cares else None
+def _staged(
+    image: GoldenImage,
+    spec: ImageVersionSpec,
+    course: Course,
+    retained: Retained,
+    child: ImageVersion | None,
+    memory: Remembered | None,
+) -> ImageVersionSpec:
+    """With what channels and retention make of it. A version that is found again in AWS goes on as it was left there."""
+    before = child.spec.stage if child else _left_at(course, memory)
     explicit = tuple(name for name in plan.names_of(spec.version, course.channels, course.standings) if name != DEFAULT_CHANNEL)
     stage = plan.stage(spec.version, course.channels, course.standings, course.made_at, before)
-    return spec.model_copy(update={"channels": explicit, "stage": stage})
+    said = next((row for row in image.spec.versions if row.version == spec.version), None)
+    return spec.model_copy(
+        update={
+            "channels": explicit,
+            "stage": retained.stage(spec.version, stage, before),
+            "retirement": retained.retirement(spec.retirement),
+            "keep": said.keep if said else None,
+            "expires_at": said.expires_at if said else None,
+        }
+    )
+
+
+def _left_at(course: Course, memory: Remembered | None) -> Stage | None:
+    if memory is None:
+        return None
+    if memory.disabled:
+        return "Disabled"
+    cares = any(channel.deprecate_on_rollback for channel in course.channels)
+    return "Deprecated" if memory.deprecated and cares else None
 
 
 def _specs(

@@ -49,6 +49,7 @@ class Gatherer:
     _facts: dict[str, RegionFacts] = field(default_factory=dict)
     _evidence: dict[str, Evidence] = field(default_factory=dict)
     _evidence_since: float = 0.0
+    _fresh_grants: set[str] = field(default_factory=set)
     _looked_up: dict[str, Image | None] = field(default_factory=dict)
     _fresh_snapshots: dict[str, float] = field(default_factory=dict)
     """Regions whose snapshots were asked for anew, and when."""
@@ -92,6 +93,7 @@ class Gatherer:
             facts=self._facts,
             grants=known,
             evidence=self._evidence,
+            fresh_grants=frozenset(self._fresh_grants),
             looked_up=self._looked_up,
             fresh_snapshots=frozenset(self._fresh_snapshots),
             asked=self.asked,
@@ -106,6 +108,7 @@ class Gatherer:
     def forget_evidence(self) -> None:
         """Evidence does not outlive the step it was gathered for."""
         self._evidence.clear()
+        self._fresh_grants.clear()
         self._evidence_since = self.now()
 
     def _views(self) -> dict[str, RegionView]:
@@ -175,6 +178,7 @@ class Gatherer:
         view = observed.regions[need.region]
         image = next(image for image in view.images if image.image_id == need.subject)
         self.inventory.grants(view.place, image, key_arns=key_arns(view, image), not_older_than=self.now())
+        self._fresh_grants.add(image.image_id)
 
     def _read_facts(self, region: str, observed: Observed) -> RegionFacts:
         key = next((replica.kms_key_id for replica in self.version.replicas if replica.region == region), None)

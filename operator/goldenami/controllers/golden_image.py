@@ -13,16 +13,18 @@ from goldenami.api.image_version import Grants, ImageVersion
 from goldenami.api.kinds import FINALIZER, GOLDEN_IMAGE, IMAGE_VERSION, SHARE_LIST, Key
 from goldenami.api.reasons import Reason
 from goldenami.api.share_list import ShareList
-from goldenami.controllers import channels, config_map, family, golden_image_status, logs, publish, report
+from goldenami.controllers import channels, config_map, family, golden_image_status, logs, publish, report, retention
 from goldenami.controllers.caretaker import Outcome
 from goldenami.controllers.family import Course
 from goldenami.controllers.golden_image_status import Moved
-from goldenami.controllers.mirror import passed_on
+from goldenami.controllers.mirror import Children, passed_on
 from goldenami.controllers.rendering import Rendering, children_of
+from goldenami.controllers.retained import Retained
 from goldenami.controllers.subject import Seen
 from goldenami.controllers.world import World
 from goldenami.plan.channels import Standing, named_versions
 from goldenami.plan.identity import Owner
+from goldenami.plan.retention import GOING
 from goldenami.plan.values import Account, Place, Problem, RegionView
 
 
@@ -65,7 +67,9 @@ class GoldenImages:
             return self._stopped(seen, ConditionType.SOURCE_READY, reused)
         rendering = Rendering(self.world, seen, sharing, known)
         made_at = {version: found.made_at for version, found in known.items()}
-        refused = rendering.all(children, self._course(seen, memory.standings, made_at))
+        course = self._course(seen, memory.standings, made_at)
+        retained = self._retained(seen, children, views, course)
+        refused = rendering.all(children, course, retained)
         if refused is not None:
             return self._stopped(seen, ConditionType.SOURCE_READY, refused)
         decisions = channels.decide(self.world, seen.declared, memory, children)
@@ -74,13 +78,24 @@ class GoldenImages:
         # A channel that has moved changes the stage of the version that it left; only what differs is written.
         moved = {decision.channel.name: decision.standing for decision in decisions if decision.standing.since}
         if moved != memory.standings:
-            refused = rendering.all(children, self._course(seen, moved, made_at))
+            course = self._course(seen, moved, made_at)
+            retained = self._retained(seen, children, views, course)
+            refused = rendering.all(children, course, retained)
             if refused is not None:
                 return self._stopped(seen, ConditionType.SOURCE_READY, refused)
         published = publish.publish(self.world, seen.obj, seen.declared, account, children, decisions, mutable=seen.mutable)
         kept = config_map.keep(self.world, seen.obj, seen.declared, decisions, mutable=seen.mutable)
+        for version in retention.remove_retired(self.world, seen.obj, children, retained, mutable=seen.mutable):
+            del children[version]
         told = Moved(decisions, channels.result(decisions, {*children, *known}, views), kept)
-        return golden_image_status.tell(self.world, seen, account, children, told, published)
+        return golden_image_status.tell(self.world, seen, account, children, told, published, retained)
+
+    def _retained(self, seen: Seen[GoldenImage], children: Children, views: list[RegionView], course: Course) -> Retained:
+        return retention.decide(self.world, seen.declared, children, views, course, self._interval_seconds(seen))
+
+    def _interval_seconds(self, seen: Seen[GoldenImage]) -> float:
+        interval = seen.declared.spec.interval
+        return parse_duration(interval) if interval else self.world.interval_seconds
 
     @staticmethod
     def _course(seen: Seen[GoldenImage], standings: Mapping[str, Standing], made_at: Mapping[str, float]) -> Course:
@@ -104,8 +119,7 @@ class GoldenImages:
 
     def _views(self, seen: Seen[GoldenImage], account: Account, *, fresh: bool) -> list[RegionView]:
         spec, now = seen.declared.spec, self.world.now()
-        interval = parse_duration(spec.interval) if spec.interval else self.world.interval_seconds
-        since = now - (0.0 if fresh else report.AT_REST * interval)
+        since = now - (0.0 if fresh else report.AT_REST * self._interval_seconds(seen))
         regions = {spec.region, *(replica.region for replica in spec.replicas)}
         places = [Place(account, region) for region in sorted(regions)]
         return list(self.world.inventory.regions(places, not_older_than=since, owner=self._owner(seen)).values())
@@ -150,6 +164,8 @@ class GoldenImages:
             "management_policy": spec.management_policy,
             "suspend": spec.suspend,
             "channels": (),
+            # What was on its way out leaves under the same rules as the others.
+            "stage": None if child.spec.stage in GOING else child.spec.stage,
         }
         wanted = child.spec.model_copy(update=policy)
         if wanted != child.spec:

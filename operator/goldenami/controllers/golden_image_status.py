@@ -1,6 +1,6 @@
 """What a GoldenImage's status says, and when to look again."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from goldenami.api import conditions as summary
@@ -9,11 +9,12 @@ from goldenami.api.golden_image import GoldenImage
 from goldenami.api.kinds import GOLDEN_IMAGE
 from goldenami.api.reasons import EventReason, Reason
 from goldenami.api.reasons import Outcome as Meaning
-from goldenami.controllers import channels, judge, report
+from goldenami.controllers import channels, judge, report, retention
 from goldenami.controllers.caretaker import Outcome
 from goldenami.controllers.config_map import Kept
 from goldenami.controllers.mirror import MIRRORED, SEVERITY, Children, handled, is_current, mirrored
 from goldenami.controllers.publish import Published
+from goldenami.controllers.retained import Retained
 from goldenami.controllers.subject import Seen
 from goldenami.controllers.world import World
 from goldenami.kube.client import Body
@@ -44,7 +45,15 @@ class Moved:
         return Outcome(next_look_seconds=min(pauses, default=None), failed=failed)
 
 
-def tell(world: World, seen: Seen[GoldenImage], account: Account, children: Children, moved: Moved, published: Published) -> Outcome:
+def tell(
+    world: World,
+    seen: Seen[GoldenImage],
+    account: Account,
+    children: Children,
+    moved: Moved,
+    published: Published,
+    retained: Retained,
+) -> Outcome:
     """The status after a look that came to its end."""
     declared = seen.declared
     results = (
@@ -52,6 +61,7 @@ def tell(world: World, seen: Seen[GoldenImage], account: Account, children: Chil
         *(mirrored(kind, declared, children) for kind in MIRRORED),
         *moved.results(seen.declared),
         published.result,
+        *retention.results(retained, children),
     )
     current = children[declared.spec.version]
     ready = current.status.regions_ready if is_current(current) else None
@@ -66,6 +76,7 @@ def tell(world: World, seen: Seen[GoldenImage], account: Account, children: Chil
         "channels": channels.rows(moved.decisions),
         "aliases": published.status,
         "configMap": moved.kept.name or None,
+        "retiring": retention.rows(retained, children),
         "plan": [*current.status.plan, *report.plan_lines(published.pending)][: report.MAX_PLAN_LINES]
         if declared.spec.management_policy == "Observe"
         else [],
@@ -76,13 +87,16 @@ def tell(world: World, seen: Seen[GoldenImage], account: Account, children: Chil
         if decision.moved_from:
             message = f"{decision.channel.name} names {decision.standing.version}, and no longer {decision.moved_from}"
             world.events.record(seen.obj, EventReason.CHANNEL_MOVED, message)
-    return moved.outcome(published.outcome)
+    outcome = moved.outcome(published.outcome)
+    pauses = [pause for pause in (outcome.next_look_seconds, retention.next_look_seconds(retained, children, world.now())) if pause]
+    return replace(outcome, next_look_seconds=min(pauses, default=None))
 
 
 def stopped(world: World, seen: Seen[GoldenImage], kind: ConditionType, problem: Problem) -> Outcome:
     """One concern keeps the object from going on; what the others said last stays said."""
     declared = seen.declared
-    all_kinds = (ConditionType.ACCOUNTS_READY, *MIRRORED, ConditionType.CHANNELS_READY, ConditionType.ALIASES_READY)
+    owned = (ConditionType.CHANNELS_READY, ConditionType.ALIASES_READY, ConditionType.RETENTION_READY)
+    all_kinds = (ConditionType.ACCOUNTS_READY, *MIRRORED, *owned)
     others = [other for other in all_kinds if other is not kind]
     results = (
         judge.of_problem(kind, problem),

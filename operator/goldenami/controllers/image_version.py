@@ -130,7 +130,14 @@ class ImageVersions:
             ConditionType.SHARING_READY: report.sharing_message(version, look),
         }
         account = ConcernResult(ConditionType.ACCOUNTS_READY, Reason.SUCCEEDED, f"account {version.account.account_id}")
-        return (account, *(judge.concern(kind, findings, done[kind]) for kind, findings in look.concerns.items()))
+        return (
+            account,
+            *(
+                judge.retention(findings) if kind is ConditionType.RETENTION_READY else judge.concern(kind, findings, done[kind])
+                for kind, findings in look.concerns.items()
+                if findings or not version.going
+            ),
+        )
 
     def _conditions(
         self, seen: Seen[ImageVersion], results: tuple[ConcernResult, ...], version: Version, look: Look

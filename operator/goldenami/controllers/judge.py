@@ -23,6 +23,19 @@ def concern(kind: ConditionType, findings: Sequence[Finding], done: str) -> Conc
     return ConcernResult(kind, culprits[0].reason, _told(culprits), culprits[0].outcome_override)
 
 
+def retention(findings: Sequence[Finding]) -> ConcernResult:
+    """The stage of a version on its way out: of what is no fault, that it is still used is the news."""
+    result = concern(ConditionType.RETENTION_READY, findings, "")
+    if result.outcome is not Outcome.DONE:
+        return result
+    used = [finding for finding in findings if finding.reason is Reason.STILL_IN_USE]
+    if used:
+        return ConcernResult(ConditionType.RETENTION_READY, Reason.STILL_IN_USE, _told(used))
+    dark = any(finding.reason is Reason.DISABLED for finding in findings)
+    reason = Reason.DISABLED if dark else Reason.RETIRED
+    return ConcernResult(ConditionType.RETENTION_READY, reason, _told([finding for finding in findings if finding.reason is reason]))
+
+
 def of_problem(kind: ConditionType, problem: Problem) -> ConcernResult:
     return ConcernResult(kind, problem.reason, problem.message)
 

@@ -9,6 +9,7 @@ from goldenami.api.reasons import Outcome as Meaning
 from goldenami.api.reasons import Reason
 from goldenami.controllers import judge
 from goldenami.controllers.subject import Seen
+from goldenami.plan.retention import GOING
 
 Children = dict[str, ImageVersion]
 """ImageVersions of one family, by version."""
@@ -49,7 +50,8 @@ def mirrored(kind: ConditionType, declared: GoldenImage, children: Children) -> 
 
 def _of_child(kind: ConditionType, child: ImageVersion) -> tuple[ConcernResult, ...]:
     carried = judge.carried(kind, child.status.conditions) if is_current(child) else ()
-    if carried:
+    # A version on its way out has no source to mind any more, and says the rest as its stage.
+    if carried or child.spec.stage in GOING:
         return carried
     account = judge.carried(ConditionType.ACCOUNTS_READY, child.status.conditions) if is_current(child) else ()
     if account and account[0].outcome is not Meaning.DONE:

@@ -10,6 +10,7 @@ from goldenami.api.reasons import EventReason, Reason
 from goldenami.controllers import family
 from goldenami.controllers.family import Course, Remembered
 from goldenami.controllers.mirror import Children
+from goldenami.controllers.retained import Retained
 from goldenami.controllers.subject import Seen
 from goldenami.controllers.world import World
 from goldenami.kube.client import Body
@@ -28,9 +29,9 @@ class Rendering:
     known: Mapping[str, Remembered]
     """The versions that AWS holds images of."""
 
-    def all(self, children: Children, course: Course) -> Problem | None:
+    def all(self, children: Children, course: Course, retained: Retained) -> Problem | None:
         """Renders every version that shall be, into `children`; a Problem for the first that is refused."""
-        for version, spec in family.render(self.seen.declared, self.sharing, children, self.known, course).items():
+        for version, spec in family.render(self.seen.declared, self.sharing, children, self.known, course, retained).items():
             rendered = self._one(family.body(self.seen.declared, spec), restored=version in self.known and version not in children)
             if isinstance(rendered, Problem):
                 return rendered

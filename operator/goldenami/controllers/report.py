@@ -2,15 +2,16 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
-from goldenami.api.conditions import ConcernResult, Condition
+from goldenami.api.conditions import ConcernResult, Condition, timestamp
 from goldenami.api.image_version import ImageVersion, ImageVersionStatus
 from goldenami.api.meta import Resource
 from goldenami.api.reasons import EventReason, Outcome, Reason
 from goldenami.controllers import caretaker
 from goldenami.kube.client import Body
-from goldenami.plan import identity
+from goldenami.plan import identity, undo
 from goldenami.plan.actions import Action, CopyImage
 from goldenami.plan.desired import ImageSource, Version
 from goldenami.plan.observed import Finding, Observed, Recorded, key_arns, snapshots_of
@@ -136,6 +137,10 @@ def _image(view: RegionView, image: Image, recorded: Recorded) -> Body:
     keys, parts = sorted(key_arns(view, image)), snapshots_of(view, image)
     attempt = max(identity.attempt_of(image.tags), recorded.attempt if recorded.image_id == image.image_id else 1)
     row: Body = {"imageId": image.image_id, "snapshotIds": list(image.snapshot_ids), "state": image.state, "attempt": attempt}
+    if image.deprecation_epoch_seconds:
+        row["deprecationTime"] = _time(image.deprecation_epoch_seconds)
+    if since := undo.disabled_since(image):
+        row["disabledSince"] = _time(since)
     if parts:
         row["encrypted"] = bool(keys)
         if image.state != "available":
@@ -144,6 +149,10 @@ def _image(view: RegionView, image: Image, recorded: Recorded) -> Body:
     if keys:
         row["kmsKeyArn"] = keys[0]
     return row
+
+
+def _time(epoch_seconds: float) -> str:
+    return timestamp(datetime.fromtimestamp(epoch_seconds, UTC))
 
 
 # --- memory that the next look needs ---

@@ -1,9 +1,14 @@
 """From what is declared to what is planned: API objects become the plan's values, and back. Pure."""
 
 from goldenami.api import source as api
-from goldenami.api.image_version import Grants, ImageVersion, ReplicaStatus
+from goldenami.api.duration import parse_duration
+from goldenami.api.fields import Stage
+from goldenami.api.image_version import Grants, ImageVersion, ReplicaStatus, Retirement
+from goldenami.api.retention_policy import EvidenceRules
 from goldenami.plan import desired
 from goldenami.plan.actions import Volume
+from goldenami.plan.desired import DISABLE_FOR_SECONDS
+from goldenami.plan.evidence import Rules
 from goldenami.plan.identity import Owner
 from goldenami.plan.observed import Recorded
 from goldenami.plan.values import Account, Principals
@@ -42,7 +47,7 @@ def sharing(declared: Grants | None) -> desired.Sharing:
 
 
 def version(declared: ImageVersion, account: Account, installation: str) -> desired.Version:
-    spec = declared.spec
+    spec, retirement = declared.spec, declared.spec.retirement or Retirement()
     return desired.Version(
         owner=Owner(installation, declared.namespace, spec.golden_image),
         version=spec.version,
@@ -54,10 +59,24 @@ def version(declared: ImageVersion, account: Account, installation: str) -> desi
         description=spec.description if spec.description is not None else f"{spec.golden_image} {spec.version}, kept by goldenami",
         tags=spec.tags,
         sharing=sharing(spec.sharing),
-        deprecated=None if spec.stage is None else spec.stage == "Deprecated",
+        deprecated=None if spec.stage is None else spec.stage != "Active",
+        stage=spec.stage,
+        disable_for_seconds=parse_duration(retirement.disable_for) if retirement.disable_for else DISABLE_FOR_SECONDS,
+        protection=retirement.deregistration_protection,
         # What a channel names is never removed: an object that is deleted by hand comes back, and takes the images back.
-        delete=spec.deletion_policy == "Delete" and not (declared.deleting and spec.channels),
+        delete=(spec.deletion_policy == "Delete" or spec.stage == "Retired") and not (declared.deleting and spec.channels),
+        rules=_rules(spec.stage, retirement),
         channels=frozenset(spec.channels),
+    )
+
+
+def _rules(stage: Stage | None, retirement: Retirement) -> Rules:
+    evidence = retirement.evidence or EvidenceRules()
+    return Rules(
+        template_versions=evidence.launch_template_versions,
+        usage_reports=evidence.usage_reports != "NotRequired",
+        keep_if_launched_within_seconds=parse_duration(retirement.keep_if_launched_within) if retirement.keep_if_launched_within else None,
+        policy=stage in ("Disabled", "Retired"),
     )
 
 

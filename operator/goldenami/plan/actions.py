@@ -195,6 +195,26 @@ class DisableImage(Action):
 
 
 @dataclass(frozen=True)
+class ProtectImage(Action):
+    """Nobody deregisters it from then on, whoever it is."""
+
+    image_id: str
+    cooldown: bool
+    """Switching it off takes 24 hours."""
+
+    def _what(self) -> str:
+        return f"protect {self.image_id} from deregistration" + (" with a cooldown" if self.cooldown else "")
+
+
+@dataclass(frozen=True)
+class UnprotectImage(Action):
+    image_id: str
+
+    def _what(self) -> str:
+        return f"end the protection of {self.image_id} from deregistration"
+
+
+@dataclass(frozen=True)
 class DeprecateImage(Action):
     """Those who select the newest image pass it by from then on; whoever has its id may launch it as before."""
 

@@ -7,6 +7,8 @@ before stays until then. Going back is the same move, so it costs no more than t
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from semver import Version as SemVer
+
 from goldenami.api.fields import Stage
 from goldenami.plan.values import Past, Problem
 
@@ -194,16 +196,6 @@ def is_rollback(left: str, to: str, made_at: Mapping[str, float]) -> bool:
     return left in made_at and to in made_at and made_at[to] < made_at[left]
 
 
-Precedence = tuple[tuple[int, ...], tuple[tuple[int, int, str], ...]]
-
-
-def precedence(version: str) -> Precedence:
+def precedence(version: str) -> SemVer:
     """Orders versions as SemVer 2.0 §11 does; what follows a + does not count."""
-    core, _, pre = version.partition("+")[0].partition("-")
-    numbers = tuple(int(part) for part in core.split("."))
-    # A release comes after all of its pre-releases.
-    return numbers, tuple(_identifier(part) for part in pre.split(".")) if pre else ((2, 0, ""),)
-
-
-def _identifier(part: str) -> tuple[int, int, str]:
-    return (0, int(part), "") if part.isdigit() else (1, 0, part)
+    return SemVer.parse(version)

@@ -3,10 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from goldenami.api.fields import Stage
+from goldenami.api.retention_policy import DeregistrationProtection
 from goldenami.plan.actions import Volume
 from goldenami.plan.evidence import Rules
 from goldenami.plan.identity import Owner
 from goldenami.plan.values import NOBODY, Account, Place, Principals
+
+DISABLE_FOR_SECONDS = 7 * 86_400.0
+"""How long images stay disabled where nothing is said."""
 
 MAX_TAG_VALUE = 256
 """Characters of a tag's value (EC2 user guide, "Tag restrictions")."""
@@ -144,12 +149,23 @@ class Version:
     sharing: Sharing = field(default_factory=Sharing)
     deprecated: bool | None = None
     """Whether its images are deprecated; None: that is left as it is."""
+    stage: Stage | None = None
+    """Disabled and Retired let it go, step by step; None says nothing."""
+    disable_for_seconds: float = DISABLE_FOR_SECONDS
+    """How long it stays disabled before it is deregistered."""
+    protection: DeregistrationProtection | None = None
+    """EC2's protection from deregistration while it is kept; None: left as it is."""
     delete: bool = False
     """deletionPolicy Delete: what is no longer wanted is deregistered. Otherwise it is only released."""
     rules: Rules = field(default_factory=Rules)
     """What has to be known of an image's users before it is disabled or deregistered."""
     channels: frozenset[str] = frozenset()
     """Declared channels that name it."""
+
+    @property
+    def going(self) -> bool:
+        """It is on its way out."""
+        return self.stage in ("Disabled", "Retired")
 
     @property
     def source_text(self) -> str:

@@ -21,6 +21,11 @@ ROLE = PREFIX + "role"
 ATTEMPT = PREFIX + "attempt"
 """Which try of a copy this is, counted from 1: a failed copy stays until the next one exists, so that the count survives everything."""
 
+DISABLED_SINCE = PREFIX + "disabled-since"
+"""RFC 3339: since when the operator keeps the image disabled. Written right before it is disabled, each time."""
+GRANTS = PREFIX + "grants"
+"""Launch permissions that nobody declared, of an image that is disabled: EC2 forgets them. `goldenami.dev/grants-2` and so on go on."""
+
 REPLICA_ROLE = "replica"
 HOME_ROLE = "home"
 

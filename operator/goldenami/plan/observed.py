@@ -81,6 +81,8 @@ class Observed:
     grants: Mapping[str, Grants] = field(default_factory=dict)
     evidence: Mapping[str, Evidence] = field(default_factory=dict)
     """By image id, gathered for this look."""
+    fresh_grants: frozenset[str] = frozenset()
+    """Images whose grants were read for this look."""
     looked_up: Mapping[str, Image | None] = field(default_factory=dict)
     """Images read by id; None: gone."""
     fresh_snapshots: frozenset[str] = frozenset()

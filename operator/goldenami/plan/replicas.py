@@ -8,7 +8,7 @@ import json
 from dataclasses import replace
 
 from goldenami.api.reasons import Reason
-from goldenami.plan import adoption, attempts, deprecation, identity, preflight, retirement, tags
+from goldenami.plan import adoption, attempts, deprecation, identity, preflight, protection, retirement, tags
 from goldenami.plan.actions import CopyImage, EnableImage
 from goldenami.plan.candidates import (
     BROKEN,
@@ -49,6 +49,25 @@ def _waiting(version: Version, replica: Replica, observed: Observed) -> Image | 
 def look(version: Version, observed: Observed, source: Finding) -> tuple[Finding, ...]:
     """One finding for each declared region, in the spec's order. `source` is what `goldenami.plan.source` found."""
     return tuple(_region(version, replica, observed, source) for replica in version.replicas)
+
+
+def look_at_going(version: Version, observed: Observed) -> tuple[Finding, ...]:
+    """The same for a version on its way out: what is there is kept in step while it is, and nothing is made or enabled."""
+    return tuple(_going(version, replica, observed) for replica in version.replicas)
+
+
+def _going(version: Version, replica: Replica, observed: Observed) -> Finding:
+    region, view = replica.region, observed.regions[replica.region]
+    if view.problem:
+        return problem(region, view.problem)
+    there = alive(version, replica, observed)
+    if not there:
+        return Finding(region, Reason.SUCCEEDED, f"no image of the version is in {region}, and none is made: it goes")
+    keep = there[0]
+    if keep.state != "available":
+        return Finding(region, Reason.SUCCEEDED, f"{keep.image_id} in {region} is {keep.state}, and the version goes", keep)
+    actions, needs = tags.look(version, region, keep, observed)
+    return Finding(region, Reason.SUCCEEDED, f"{keep.image_id} in {region} is available, and the version goes", keep, actions, needs)
 
 
 def _region(version: Version, replica: Replica, observed: Observed, source: Finding) -> Finding:
@@ -117,7 +136,11 @@ def _available(version: Version, replica: Replica, observed: Observed, keep: Ima
     wrong = None if needs else _wrong_key(version, replica, observed, keep) or tags.crowded(version, replica.region, keep, observed)
     if wrong is not None:
         return replace(wrong, image=keep, actions=actions, needs=needs)
-    actions = (*actions, *deprecation.look(version, replica.region, keep, observed.now))
+    actions = (
+        *actions,
+        *deprecation.look(version, replica.region, keep, observed.now),
+        *protection.look(version, replica.region, keep),
+    )
     return Finding(replica.region, Reason.SUCCEEDED, f"{keep.image_id} in {replica.region} is available", keep, actions, needs)
 
 

@@ -64,7 +64,7 @@ def step(version: Version, image: Image, observed: Observed) -> Step:
         return Step(Reason.DELETING, f"{name} is disabled first", (DisableImage(view.place, image.image_id),))
     if image.state != "disabled":
         return Step(Reason.DELETING, f"{name} is {image.state}; it goes when it is available or disabled")
-    return _removal(version, view, image, observed)
+    return removal(version, view, image, observed)
 
 
 def _view_of(observed: Observed, image: Image) -> RegionView:
@@ -90,7 +90,7 @@ def _kept(view: RegionView, image: Image, why: Objection) -> Step:
     return Step(why.reason, f"{image.image_id} in {view.place.region} stays: {why.message}", undo, outcome=why.outcome)
 
 
-def _removal(version: Version, view: RegionView, image: Image, observed: Observed) -> Step:
+def removal(version: Version, view: RegionView, image: Image, observed: Observed) -> Step:
     message = f"{image.image_id} in {view.place.region} is deregistered"
     needs = _unseen(view, observed) if unlisted(version, view, image) else ()
     grants, keys = observed.grants.get(image.image_id), _own_keys(version, view, image)
@@ -172,7 +172,7 @@ def _region(version: Version, region: str, view: RegionView, observed: Observed,
         return Finding(region, Reason.DELETING, f"{missing.found[0].image_id} in {region} exists and is not listed yet")
     images = [image for image in images if image.state != "lost"]
     if not images:
-        return _leftovers(version, view, observed, everything=everything) if version.delete else None
+        return leftovers(version, view, observed, everything=everything) if version.delete else None
     decide = step if version.delete else release
     return _told(region, images, [decide(version, image, observed) for image in images])
 
@@ -192,7 +192,7 @@ def _told(region: str, images: list[Image], steps: list[Step]) -> Finding:
     )
 
 
-def _leftovers(version: Version, view: RegionView, observed: Observed, *, everything: bool) -> Finding | None:
+def leftovers(version: Version, view: RegionView, observed: Observed, *, everything: bool) -> Finding | None:
     """Snapshots of the version that no image names any more: what a deregistration left behind."""
     region = view.place.region
     unseen = _unseen(view, observed)

@@ -9,7 +9,7 @@ import hashlib
 from dataclasses import dataclass, replace
 
 from goldenami.api.reasons import Outcome, Reason
-from goldenami.plan import grants, preflight
+from goldenami.plan import grants, preflight, undo
 from goldenami.plan.actions import Action, UnshareImage
 from goldenami.plan.candidates import home_images, home_replica, is_ours, serves
 from goldenami.plan.desired import Version
@@ -61,9 +61,11 @@ def look(version: Version, observed: Observed, replicas: tuple[Finding, ...]) ->
 def _region(version: Version, observed: Observed, replica: Finding) -> Shared:
     region, image = replica.region, replica.image
     if not version.sharing.declared:
-        return _undeclared(region, image)
+        return _undeclared(version, observed, region, image)
     if image is None or image.state != "available" or not is_ours(version, image):
-        return _pending(version, observed, region)
+        return _gone_dark(region, image) if version.going else _pending(version, observed, region)
+    if back := undo.restore(version, observed.regions[region].place, image):
+        return _shared_again(region, image, back)
     spares = _spares(version, observed, kept=image) if region == version.home_region else ()
     right = digest(version, image, *spares)
     targets = (Target(image, version.grantees), *(Target(spare, NOBODY, beside=image) for spare in spares))
@@ -87,8 +89,22 @@ def _spares(version: Version, observed: Observed, kept: Image | None) -> tuple[I
     )
 
 
-def _undeclared(region: str, image: Image | None) -> Shared:
+def _gone_dark(region: str, image: Image | None) -> Shared:
+    """Of a version on its way out: EC2 knows no launch permissions of a disabled image."""
+    told = f"{image.image_id} in {region} is {image.state}" if image else f"no image is in {region}"
+    return Shared(Finding(region, Reason.SUCCEEDED, f"{told}: nobody can launch it", image))
+
+
+def _shared_again(region: str, image: Image, back: tuple[Action, ...]) -> Shared:
+    told = f"{image.image_id} in {region} is shared as it was before it was disabled"
+    return Shared(Finding(region, Reason.UPDATING, told, image, back))
+
+
+def _undeclared(version: Version, observed: Observed, region: str, image: Image | None) -> Shared:
     """Nothing is granted, and nothing taken away; but an image that everybody may launch is never passed over in silence."""
+    enabled = image is not None and image.state == "available" and is_ours(version, image)
+    if image is not None and enabled and (back := undo.restore(version, observed.regions[region].place, image)):
+        return _shared_again(region, image, back)
     if image is not None and image.public:
         told = f"{image.image_id} in {region} is public, and spec.sharing says nothing about it"
         return Shared(Finding(region, Reason.NOTHING_DECLARED, told, image), foreign=grants.PUBLIC)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from goldenami.api.conditions import ConditionType
-from goldenami.plan import replicas, retirement, sharing, source
+from goldenami.plan import replicas, retirement, sharing, source, stages
 from goldenami.plan.actions import Action, UnshareImage
 from goldenami.plan.desired import Version
 from goldenami.plan.observed import Finding, Need, Observed
@@ -24,6 +24,8 @@ class Look:
     shared: tuple[Shared, ...]
     leaving: tuple[Finding, ...]
     """Regions that are no longer declared, or all of them while the version is being deleted."""
+    going: tuple[Finding, ...] = ()
+    """All regions of a version that shall be disabled or retired."""
 
     @property
     def concerns(self) -> Mapping[ConditionType, tuple[Finding, ...]]:
@@ -32,6 +34,7 @@ class Look:
             ConditionType.SOURCE_READY: (self.source,) if self.source else (),
             ConditionType.REPLICAS_READY: (*self.replicas, *self.leaving),
             ConditionType.SHARING_READY: tuple(shared.finding for shared in self.shared),
+            **({ConditionType.RETENTION_READY: self.going} if self.going else {}),
         }
 
     @property
@@ -61,6 +64,7 @@ class Look:
             tuple(map(change, self.replicas)),
             tuple(_share_changed(shared, change(shared.finding)) for shared in self.shared),
             tuple(map(change, self.leaving)),
+            tuple(map(change, self.going)),
         )
 
 
@@ -79,10 +83,18 @@ def _share_changed(shared: Shared, finding: Finding) -> Shared:
 
 
 def look(version: Version, observed: Observed) -> Look:
-    """A version that shall exist."""
+    """A version that shall exist, or go step by step."""
+    if version.going:
+        return _look_at_going(version, observed)
     origin = source.look(version, observed, copying=replicas.copies_wanted(version, observed))
     found = replicas.look(version, observed, origin)
     return Look(origin, found, sharing.look(version, observed, found), retirement.look(version, observed, everything=False))
+
+
+def _look_at_going(version: Version, observed: Observed) -> Look:
+    found = replicas.look_at_going(version, observed)
+    shared = sharing.look(version, observed, found)
+    return Look(None, found, shared, retirement.look(version, observed, everything=False), stages.look(version, observed))
 
 
 def look_at_leaving(version: Version, observed: Observed) -> Look:

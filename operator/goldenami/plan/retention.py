@@ -1,0 +1,177 @@
+"""Retention: which versions of a family are kept, and at which stage the others are. Owns a GoldenImage's condition RetentionReady.
+
+Only what to do is decided here. Whether an image may be disabled or deregistered is asked again, with evidence, by whoever does it
+(`goldenami.plan.stages`).
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from semver import Version
+
+from goldenami.api.fields import Stage
+from goldenami.plan.desired import DISABLE_FOR_SECONDS
+
+DAY_SECONDS = 86_400.0
+TELLING_SECONDS = 2 * DAY_SECONDS
+"""EC2 tells launches a day late: an image younger than two days that was never launched may have been (trap 23 of the research)."""
+DEFAULT_SHARE = 0.1
+GOING: frozenset[Stage | None] = frozenset({"Disabled", "Retired"})
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Which versions are kept; what is None keeps nothing."""
+
+    keep_last: int | None = None
+    keep_for_seconds: float | None = None
+    keep_if_launched_within_seconds: float | None = None
+    deprecate_after_seconds: float | None = None
+    most_per_run: int | None = None
+    share_per_run: float | None = None
+    """Of the family, between 0 and 1; neither of both: a tenth."""
+    disable_for_seconds: float = DISABLE_FOR_SECONDS
+
+    @property
+    def limited(self) -> bool:
+        """Whether it says what is kept at all: without a limit nothing goes by it."""
+        return any(limit is not None for limit in (self.keep_last, self.keep_for_seconds, self.keep_if_launched_within_seconds))
+
+
+@dataclass(frozen=True)
+class Member:
+    """One version of the family, as it is now. Times are epoch seconds."""
+
+    version: str
+    made_at: float = 0.0
+    """When its first image was made; 0: not known."""
+    last_launched: float = 0.0
+    """When EC2 says that one of its images was launched last; 0: never, or not told yet."""
+    stage: Stage | None = None
+    """The stage it was given before."""
+    disabled_since: float = 0.0
+    """Since when all of its images are disabled; 0: not all of them are."""
+    held: str = ""
+    """Why it stays whatever the policy says: `it is declared`, `channel stable names it`, `keep is true`."""
+    expires_at: float | None = None
+    blocked: bool = False
+    """Its images stay, because they are in use or nobody can tell."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What becomes of one version."""
+
+    version: str
+    stage: Stage | None
+    """None: retention says nothing about it."""
+    why: str = ""
+
+
+def decide(members: Iterable[Member], policy: Policy | None, now: float, pass_seconds: float) -> tuple[Verdict, ...]:
+    """One verdict for each member, the oldest first. `pass_seconds`: how long a pass over the family is, within which only so many go."""
+    family = sorted(members, key=lambda member: (Version.parse(member.version), member.made_at))
+    candidates = {member.version: why for member in family if (why := _candidate(member, family, policy, now))}
+    admitted = _admitted([member for member in family if member.version in candidates], len(family), policy, now, pass_seconds)
+    return tuple(_verdict(member, candidates.get(member.version, ""), admitted, policy, now) for member in family)
+
+
+# --- who is a candidate ---
+
+
+def _candidate(member: Member, family: Sequence[Member], policy: Policy | None, now: float) -> str:
+    """Why the version may go; empty while anything keeps it."""
+    if member.held:
+        return ""
+    if member.expires_at is not None and member.expires_at <= now:
+        return "it has expired"
+    if policy is None or not policy.limited:
+        return ""
+    return "" if any(keeps(member, family, policy, now) for keeps in _LIMITS) else "no limit of the policy keeps it"
+
+
+def _among_the_last(member: Member, family: Sequence[Member], policy: Policy, _now: float) -> bool:
+    """`family` is in the order of SemVer, and of creation where only what follows a + differs."""
+    return policy.keep_last is not None and member in family[-policy.keep_last :]
+
+
+def _young(member: Member, _family: Sequence[Member], policy: Policy, now: float) -> bool:
+    # Not known how old: then it is not known to be old.
+    return policy.keep_for_seconds is not None and (not member.made_at or now - member.made_at < policy.keep_for_seconds)
+
+
+def _launched(member: Member, _family: Sequence[Member], policy: Policy, now: float) -> bool:
+    within = policy.keep_if_launched_within_seconds
+    if within is None:
+        return False
+    if member.last_launched:
+        return now - member.last_launched < within
+    return now - member.made_at < TELLING_SECONDS
+
+
+_LIMITS = (_among_the_last, _young, _launched)
+
+
+# --- how many go at once ---
+
+
+def _admitted(candidates: Sequence[Member], size: int, policy: Policy | None, now: float, pass_seconds: float) -> frozenset[str]:
+    """Candidates that are, or may now be, on their way: those that are stay so, and others join while there is room in this pass."""
+    on_their_way = [member for member in candidates if member.stage in GOING]
+    # What cannot go does not keep others from going; what has just gone dark counts for the rest of the pass.
+    counted = [
+        member
+        for member in on_their_way
+        if not member.blocked and (not member.disabled_since or now - member.disabled_since < pass_seconds)
+    ]
+    room = max(0, per_run(policy, size) - len(counted))
+    joining = [member for member in candidates if member.stage not in GOING][:room]
+    return frozenset(member.version for member in (*on_their_way, *joining))
+
+
+def per_run(policy: Policy | None, size: int) -> int:
+    """How many versions go at most in one pass over a family of this size; never none, or nothing would ever go."""
+    if policy is not None and policy.most_per_run is not None:
+        return policy.most_per_run
+    share = policy.share_per_run if policy is not None and policy.share_per_run is not None else DEFAULT_SHARE
+    return max(1, int(size * share))
+
+
+# --- at which stage ---
+
+
+def _verdict(member: Member, why: str, admitted: frozenset[str], policy: Policy | None, now: float) -> Verdict:
+    if member.version in admitted:
+        return Verdict(member.version, _going(member, policy, now), why)
+    if why:
+        return Verdict(member.version, _waiting(member, policy, now), f"{why}; it goes in a later pass")
+    if _outlived(member, policy, now):
+        return Verdict(member.version, "Deprecated", "it is older than deprecateAfter")
+    # What was on its way and is wanted again gets everything back, its deprecation taken away included.
+    return Verdict(member.version, "Active" if member.stage in GOING else None, member.held)
+
+
+def _going(member: Member, policy: Policy | None, now: float) -> Stage:
+    """Deregistered only what has been disabled, everywhere, for long enough."""
+    wait = (policy or Policy()).disable_for_seconds
+    over = bool(member.disabled_since) and now - member.disabled_since >= wait
+    # Once begun, regions that are gone already would look as if the rest had not been disabled for long enough.
+    return "Retired" if over or member.stage == "Retired" else "Disabled"
+
+
+def _waiting(member: Member, policy: Policy | None, now: float) -> Stage | None:
+    return "Deprecated" if _outlived(member, policy, now) else None
+
+
+def _outlived(member: Member, policy: Policy | None, now: float) -> bool:
+    after = policy.deprecate_after_seconds if policy is not None else None
+    return after is not None and not member.held and bool(member.made_at) and now - member.made_at >= after
+
+
+def merged(channels: Stage | None, retention: Stage | None) -> Stage | None:
+    """What channels and retention make of one version together: what a channel names is never retired, and a rollback's mark stays."""
+    if retention in GOING:
+        return retention
+    if retention == "Deprecated" or channels == "Deprecated":
+        return "Deprecated"
+    return channels or retention

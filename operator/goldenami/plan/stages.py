@@ -1,0 +1,135 @@
+"""Stages: an ImageVersion that shall be Disabled or Retired, image by image. Owns its condition RetentionReady.
+
+Deprecated, its protection taken off, and, where evidence says that nobody uses it, disabled; when that has lasted long enough, and evidence
+says so once more, deregistered with its snapshots. Each step but the last is undone by another stage.
+"""
+
+from goldenami.api.reasons import Outcome, Reason
+from goldenami.plan import deprecation, protection, retirement, undo
+from goldenami.plan.actions import Action, EnableImage, SetTags, UnprotectImage
+from goldenami.plan.candidates import is_home, lost
+from goldenami.plan.desired import Version
+from goldenami.plan.evidence import Objection, objection
+from goldenami.plan.observed import Finding, Need, NeedKind, Observed, ours, problem
+from goldenami.plan.retirement import UNUSABLE, Step
+from goldenami.plan.values import Image, RegionView
+
+
+def look(version: Version, observed: Observed) -> tuple[Finding, ...]:
+    """One finding for each region; none while the version shall be kept."""
+    if not version.going:
+        return ()
+    return tuple(_region(version, region, view, observed) for region, view in sorted(observed.regions.items()))
+
+
+def _region(version: Version, region: str, view: RegionView, observed: Observed) -> Finding:
+    if view.problem:
+        return problem(region, view.problem)
+    # A region that is no longer declared is cleared or released as ever (`goldenami.plan.retirement`), but for what was made at home.
+    images = tuple(image for image in ours(view, version) if region in version.regions or is_home(image))
+    missing = lost(version, view, observed) if any(image.state == "lost" for image in images) else None
+    if missing and missing.needs:
+        return Finding(region, Reason.RETIRING, f"an image that was made in {region} is not listed", needs=missing.needs)
+    if missing and missing.found:
+        return Finding(region, Reason.RETIRING, f"{missing.found[0].image_id} in {region} exists and is not listed yet")
+    there = [image for image in images if image.state != "lost"]
+    if not there:
+        left = retirement.leftovers(version, view, observed, everything=True) if version.stage == "Retired" else None
+        return left or Finding(region, Reason.RETIRED, f"nothing is left in {region}")
+    return _told(region, there, [step(version, view, image, observed) for image in there])
+
+
+def _told(region: str, images: list[Image], steps: list[Step]) -> Finding:
+    """What keeps an image is told before what is still going on, and that before what is done."""
+    order = (Reason.RETIRING, Reason.DISABLED, Reason.RETIRED)
+    worst = min(steps, key=lambda one: order.index(one.reason) + 1 if one.reason in order else 0)
+    return Finding(
+        region,
+        worst.reason,
+        "; ".join(one.message for one in steps),
+        images[0],
+        tuple(action for one in steps for action in one.actions),
+        tuple(need for one in steps for need in one.needs),
+        outcome_override=worst.outcome,
+    )
+
+
+def step(version: Version, view: RegionView, image: Image, observed: Observed) -> Step:
+    """The next step of one image."""
+    name = f"{image.image_id} in {view.place.region}"
+    if image.state in UNUSABLE:
+        # Nobody can have launched it, so it is cleared as anywhere else.
+        return retirement.step(version, image, observed)
+    marked = deprecation.look(version, view.place.region, image, observed.now)
+    barred = _protected(version, view, image, name, marked)
+    if barred is not None:
+        return barred
+    if image.state == "available":
+        return _available(version, view, image, observed, marked)
+    if image.state != "disabled":
+        return Step(Reason.RETIRING, f"{name} is {image.state}; it goes when it is available or disabled")
+    if not undo.disabled_since(image):
+        # By somebody else, or by a process that died before it was known: the time begins now.
+        return Step(Reason.RETIRING, f"{name} is disabled", (_now(view, image, observed),))
+    if version.stage == "Disabled" or observed.now - undo.disabled_since(image) < version.disable_for_seconds:
+        return Step(Reason.DISABLED, f"{name} is disabled")
+    return _last(version, view, image, observed)
+
+
+def _protected(version: Version, view: RegionView, image: Image, name: str, marked: tuple[Action, ...]) -> Step | None:
+    """What the policy protects it takes the protection from, a day before anything else where there is a cooldown; what somebody else
+    protects stays."""
+    if protection.is_on(image):
+        if version.protection is None:
+            told = f"{name} stays: it is protected from deregistration; switch its deregistration protection off to let it go"
+            return Step(Reason.STILL_IN_USE, told, marked)
+        return Step(Reason.RETIRING, f"{name} is no longer protected", (*marked, UnprotectImage(view.place, image.image_id)))
+    if protection.is_cooling_down(image):
+        told = f"{name} stays until the cooldown of its deregistration protection is over, 24 hours after it was switched off"
+        return Step(Reason.DISABLED if image.state == "disabled" else Reason.STILL_IN_USE, told, marked)
+    return None
+
+
+def _available(version: Version, view: RegionView, image: Image, observed: Observed, marked: tuple[Action, ...]) -> Step:
+    name, region = f"{image.image_id} in {view.place.region}", view.place.region
+    evidence = observed.evidence.get(image.image_id)
+    needs = () if evidence is not None else (Need(NeedKind.EVIDENCE, region, image.image_id),)
+    grants = observed.grants.get(image.image_id)
+    if undo.needs_grants(version) and (grants is None or image.image_id not in observed.fresh_grants):
+        # Read in this look: whom it is shared with is about to be forgotten by EC2.
+        needs = (*needs, Need(NeedKind.GRANTS, region, image.image_id))
+    if needs or evidence is None:
+        return Step(Reason.RETIRING, f"looking for users of {name}", marked, needs)
+    if why := objection(evidence, observed.now):
+        return _kept(name, why, marked)
+    taken = undo.disable(version, view.place, image, grants, observed.now)
+    if taken is None:
+        told = f"{name} is not disabled: its tags leave no room to remember whom it is shared with; declare them in spec.sharing"
+        return Step(Reason.TOO_MANY_TAGS, told, marked)
+    return Step(Reason.RETIRING, f"{name} is disabled", (*marked, *taken))
+
+
+def _last(version: Version, view: RegionView, image: Image, observed: Observed) -> Step:
+    """What cannot be undone, with evidence of this very look."""
+    name = f"{image.image_id} in {view.place.region}"
+    evidence = observed.evidence.get(image.image_id)
+    if evidence is None:
+        return Step(Reason.RETIRING, f"looking for users of {name}", needs=(Need(NeedKind.EVIDENCE, view.place.region, image.image_id),))
+    if why := objection(evidence, observed.now):
+        # Somebody refers to what cannot be launched: it can be again, and shared as before.
+        back = (EnableImage(view.place, image.image_id),) if why.reason is Reason.IN_USE else ()
+        return _kept(name, why, back)
+    found = retirement.removal(version, view, image, observed)
+    return Step(Reason.RETIRING, found.message, found.actions, found.needs)
+
+
+def _kept(name: str, why: Objection, actions: tuple[Action, ...]) -> Step:
+    """That a version which may go is in use is no fault: it stays."""
+    if why.reason is Reason.IN_USE:
+        return Step(Reason.STILL_IN_USE, f"{name} stays: {why.message}", actions)
+    outcome = None if why.outcome is Outcome.RETRYING else why.outcome
+    return Step(why.reason, f"{name} stays: {why.message}", actions, outcome=outcome)
+
+
+def _now(view: RegionView, image: Image, observed: Observed) -> SetTags:
+    return SetTags(view.place, (image.image_id,), undo.since(observed.now))

@@ -1,0 +1,177 @@
+"""Retention end to end: versions that go by a policy, what keeps them, and how they come back."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from goldenami.api.kinds import API_VERSION
+from support.operator import HOME, Body, World, tags_of
+from support.scenes import declared, events_of, images_of, iv, look_again, until
+
+DAY_SECONDS = 86_400.0
+
+
+def old_image(world: World, days: float = 100.0) -> str:
+    """The id of an image that has been there for so long; EC2 tells launches a day late, so nothing young goes."""
+    return world.seed(age_seconds=days * DAY_SECONDS)
+
+
+def family(world: World, name: str, *versions: str, **spec: Any) -> dict[str, str]:
+    """Declares these versions one after the other, each an old image that is taken over; their ids."""
+    ids = {version: old_image(world) for version in versions}
+    for version, image_id in ids.items():
+        world.apply(manifest(world, name, version, image_id, **spec))
+        world.ready(name)
+    return ids
+
+
+def manifest(world: World, name: str, version: str, image_id: str, **spec: Any) -> Body:
+    return declared(world, name, regions=(HOME,), version=version, source={"image": {"id": image_id, "adopt": True}}, **spec)
+
+
+def retain(world: World, name: str, **policy: Any) -> None:
+    world.patch("goldenimage", name, {"spec": {"retention": policy}})
+
+
+def state(world: World, image_id: str) -> str:
+    """EC2's word; `gone` where it is not listed any more."""
+    found = world.ec2().describe_images(Filters=[{"Name": "image-id", "Values": [image_id]}], IncludeDisabled=True)["Images"]
+    return str(found[0]["State"]) if found else "gone"
+
+
+def stage(world: World, name: str, version: str) -> str | None:
+    return ((world.get("imageversion", iv(name, version)) or {}).get("spec") or {}).get("stage")
+
+
+def retention(world: World, name: str) -> Body:
+    return world.condition("goldenimage", name, "RetentionReady")
+
+
+@pytest.fixture
+def launched(corner: World) -> Iterator[list[str]]:
+    """Instances to be ended after the test."""
+    ids: list[str] = []
+    yield ids
+    if ids:
+        corner.ec2().terminate_instances(InstanceIds=ids)
+
+
+def test_what_no_limit_keeps_is_disabled_and_then_gone_with_its_snapshots_and_its_object(corner: World, name: str) -> None:
+    ids = family(corner, name, "1.0.0", "1.1.0", "2.0.0")
+
+    retain(corner, name, keepLast=2, retire={"disableFor": "1h"})
+    until(corner, lambda: state(corner, ids["1.0.0"]) == "disabled", "the oldest disabled")
+    corner.ready(name)
+
+    assert (state(corner, ids["1.1.0"]), state(corner, ids["2.0.0"])) == ("available", "available")
+    (row,) = corner.get("goldenimage", name)["status"]["retiring"]  # type: ignore[index]
+    assert (row["version"], row["stage"]) == ("1.0.0", "Disabled")
+    assert row["deregisteredAfter"] > row["since"]
+    assert corner.condition("imageversion", iv(name, "1.0.0"), "RetentionReady")["reason"] == "Disabled"
+    (image,) = [image for image in images_of(corner, name) if image["ImageId"] == ids["1.0.0"]]
+    assert image["DeprecationTime"]
+    assert tags_of(image)["goldenami.dev/disabled-since"] == row["since"]
+
+    retain(corner, name, retire={"disableFor": "0s"})
+    corner.gone(iv(name, "1.0.0"), "imageversion")
+    assert state(corner, ids["1.0.0"]) == "gone"
+    snapshots = [row["Ebs"]["SnapshotId"] for row in image["BlockDeviceMappings"]]
+    assert corner.ec2().describe_snapshots(Filters=[{"Name": "snapshot-id", "Values": snapshots}])["Snapshots"] == []
+    obj = corner.ready(name)
+    assert "retiring" not in obj["status"]
+    assert obj["status"]["versions"] == 2
+    assert ("VersionRetired", "nothing is left of version 1.0.0") in events_of(corner, name, "GoldenImage")
+
+
+def test_a_running_instance_keeps_its_version_and_nobody_calls_that_a_fault(corner: World, name: str, launched: list[str]) -> None:
+    ids = family(corner, name, "1.0.0", "2.0.0")
+    launched.append(corner.ec2().run_instances(ImageId=ids["1.0.0"], MinCount=1, MaxCount=1)["Instances"][0]["InstanceId"])
+
+    retain(corner, name, keepLast=1, retire={"disableFor": "0s"})
+    until(corner, lambda: retention(corner, name).get("reason") == "StillInUse", "the use told")
+    obj = corner.ready(name)
+
+    assert state(corner, ids["1.0.0"]) == "available"
+    (row,) = obj["status"]["retiring"]
+    assert launched[0] in row["message"]
+    corner.ec2().terminate_instances(InstanceIds=launched)
+    launched.clear()
+    look_again(corner, name)
+    corner.gone(iv(name, "1.0.0"), "imageversion")
+    assert state(corner, ids["1.0.0"]) == "gone"
+
+
+def test_a_channel_that_names_a_disabled_version_gets_it_back_as_it_was(corner: World, name: str) -> None:
+    parameter = f"/{name}/stable"
+    spec = {"sharing": {"accounts": [corner.partner]}, "aliases": [{"parameter": "/{image}/{channel}"}]}
+    ids = {version: old_image(corner) for version in ("1.0.0", "2.0.0")}
+    for version, image_id in ids.items():
+        corner.apply(manifest(corner, name, version, image_id, channels=[{"name": "stable", "version": version}], **spec))
+        corner.ready(name)
+    retain(corner, name, keepLast=1, retire={"disableFor": "1h"})
+    until(corner, lambda: state(corner, ids["1.0.0"]) == "disabled", "the old version disabled")
+
+    corner.patch("goldenimage", name, {"spec": {"channels": [{"name": "stable", "version": "1.0.0"}]}})
+    until(corner, lambda: corner.parameter(parameter) == ids["1.0.0"], "the channel back")
+    corner.ready(name)
+
+    assert state(corner, ids["1.0.0"]) == "available"
+    assert corner.shared_with(ids["1.0.0"]) == {corner.partner}
+    assert stage(corner, name, "1.0.0") == "Active"
+    (image,) = [image for image in images_of(corner, name) if image["ImageId"] == ids["1.0.0"]]
+    assert "DeprecationTime" not in image
+    assert "goldenami.dev/disabled-since" not in tags_of(image)
+
+
+def test_grants_that_nobody_declared_come_back_with_a_policy_that_is_taken_back(corner: World, name: str) -> None:
+    ids = family(corner, name, "1.0.0", "2.0.0")
+    corner.ec2().modify_image_attribute(ImageId=ids["1.0.0"], LaunchPermission={"Add": [{"UserId": corner.partner}]})
+
+    retain(corner, name, keepLast=1, evidence={"usageReports": "NotRequired"})
+    until(corner, lambda: state(corner, ids["1.0.0"]) == "disabled", "the old version disabled")
+    assert corner.shared_with(ids["1.0.0"]) == set()
+    corner.patch("goldenimage", name, {"spec": {"retention": None}})
+    until(corner, lambda: state(corner, ids["1.0.0"]) == "available", "the old version back")
+    until(corner, lambda: corner.shared_with(ids["1.0.0"]) == {corner.partner}, "shared as before")
+    corner.ready(name)
+
+    (image,) = [image for image in images_of(corner, name) if image["ImageId"] == ids["1.0.0"]]
+    assert not [key for key in tags_of(image) if "grants" in key or "disabled" in key]
+
+
+def test_a_version_expires_and_another_is_kept_for_good(corner: World, name: str) -> None:
+    settings = [{"version": "1.0.0", "expiresAt": "2026-01-01T00:00:00Z"}, {"version": "1.1.0", "keep": True}]
+    ids = family(corner, name, "1.0.0", "1.1.0", "2.0.0")
+
+    corner.patch("goldenimage", name, {"spec": {"versions": settings, "retention": {"keepLast": 1, "retire": {"disableFor": "0s"}}}})
+    corner.gone(iv(name, "1.0.0"), "imageversion")
+    corner.ready(name)
+
+    assert [state(corner, ids[version]) for version in ids] == ["gone", "available", "available"]
+
+
+def test_a_policy_that_does_not_exist_yet_is_waited_for_and_its_edit_is_seen(corner: World, name: str) -> None:
+    ids = family(corner, name, "1.0.0", "2.0.0")
+
+    corner.patch("goldenimage", name, {"spec": {"retentionPolicyRef": {"name": f"{name}-policy"}}})
+    corner.reason("DependencyNotReady", name)
+    corner.apply({"apiVersion": API_VERSION, "kind": "RetentionPolicy", "metadata": {"name": f"{name}-policy"}, "spec": {"keepLast": 2}})
+    corner.ready(name)
+    assert state(corner, ids["1.0.0"]) == "available"
+    corner.patch("retentionpolicy", f"{name}-policy", {"spec": {"keepLast": 1}})
+    until(corner, lambda: state(corner, ids["1.0.0"]) == "disabled", "the old version disabled")
+
+
+def test_what_the_policy_protects_is_protected_while_it_is_kept_and_freed_when_it_goes(corner: World, name: str) -> None:
+    ids = family(corner, name, "1.0.0", "2.0.0", retention={"keepLast": 2, "deregistrationProtection": "Enabled"})
+
+    def protection(version: str) -> str:
+        found = corner.ec2().describe_images(ImageIds=[ids[version]], IncludeDisabled=True)["Images"][0]
+        return str(found["DeregistrationProtection"])
+
+    until(corner, lambda: protection("1.0.0") == "enabled-without-cooldown", "the protection")
+    corner.patch("goldenimage", name, {"spec": {"retention": {"keepLast": 1, "retire": {"disableFor": "0s"}}}})
+    corner.gone(iv(name, "1.0.0"), "imageversion")
+    assert state(corner, ids["1.0.0"]) == "gone"
+    assert protection("2.0.0") == "enabled-without-cooldown"

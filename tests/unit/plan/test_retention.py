@@ -1,0 +1,243 @@
+"""Retention: which versions go, how many at once, and at which stage each is."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from goldenami.api.fields import Stage
+from goldenami.plan.retention import DAY_SECONDS, Member, Policy, Verdict, decide, merged, per_run
+
+NOW = 1_800_000_000.0
+PASS = 600.0
+LAST_TWO = Policy(keep_last=2)
+
+
+def made(version: str, *, days: float = 100, **facts: Any) -> Member:
+    return replace(Member(version, made_at=NOW - days * DAY_SECONDS), **facts)
+
+
+def stages(*members: Member, policy: Policy | None = LAST_TWO, now: float = NOW) -> dict[str, Stage | None]:
+    return {verdict.version: verdict.stage for verdict in decide(members, policy, now, PASS)}
+
+
+def family(*versions: str, **facts: Any) -> tuple[Member, ...]:
+    return tuple(made(version, **facts) for version in versions)
+
+
+EVERYTHING = Policy(keep_last=1, most_per_run=100)
+
+
+@pytest.mark.parametrize(
+    ("policy", "members", "going"),
+    [
+        pytest.param(None, family("1.0.0", "2.0.0"), [], id="without a policy everything is kept"),
+        pytest.param(Policy(deprecate_after_seconds=1), family("1.0.0", "2.0.0"), [], id="without a limit nothing goes"),
+        pytest.param(LAST_TWO, family("1.0.0", "2.0.0"), [], id="as many as are kept are kept"),
+        pytest.param(LAST_TWO, family("1.0.0", "2.0.0", "3.0.0"), ["1.0.0"], id="beyond the last ones a version goes"),
+        pytest.param(LAST_TWO, family("10.0.0", "9.0.0", "2.0.0"), ["2.0.0"], id="versions are ordered as SemVer, not as words"),
+        pytest.param(LAST_TWO, family("2.0.0-rc.1", "2.0.0", "1.0.0"), ["1.0.0"], id="a pre-release counts as a version"),
+        pytest.param(
+            replace(LAST_TWO, keep_for_seconds=200 * DAY_SECONDS),
+            family("1.0.0", "2.0.0", "3.0.0"),
+            [],
+            id="all limits have to agree: it is too young",
+        ),
+        pytest.param(
+            Policy(keep_for_seconds=50 * DAY_SECONDS),
+            (made("1.0.0"), made("2.0.0", days=10)),
+            ["1.0.0"],
+            id="what is older than keepFor goes",
+        ),
+        pytest.param(Policy(keep_for_seconds=1), (Member("1.0.0"),), [], id="what is not known to be old stays"),
+        pytest.param(
+            replace(LAST_TWO, keep_if_launched_within_seconds=30 * DAY_SECONDS),
+            (made("1.0.0", last_launched=NOW - 10 * DAY_SECONDS), *family("2.0.0", "3.0.0")),
+            [],
+            id="what was launched a while ago stays",
+        ),
+        pytest.param(
+            replace(LAST_TWO, keep_if_launched_within_seconds=5 * DAY_SECONDS),
+            (made("1.0.0", last_launched=NOW - 10 * DAY_SECONDS), *family("2.0.0", "3.0.0")),
+            ["1.0.0"],
+            id="what was launched before that goes",
+        ),
+        pytest.param(
+            Policy(keep_if_launched_within_seconds=1),
+            (made("1.0.0", days=1.9),),
+            [],
+            id="never launched says nothing within two days",
+        ),
+        pytest.param(
+            Policy(keep_if_launched_within_seconds=1), (made("1.0.0", days=2.1),), ["1.0.0"], id="after two days never launched is meant"
+        ),
+        pytest.param(
+            LAST_TWO, (made("1.0.0", held="channel stable names it"), *family("2.0.0", "3.0.0")), [], id="what a channel names stays"
+        ),
+        pytest.param(
+            None,
+            (made("1.0.0", expires_at=NOW - 1), made("2.0.0")),
+            ["1.0.0"],
+            id="what has expired goes without any policy",
+        ),
+        pytest.param(
+            Policy(keep_last=5), (made("1.0.0", expires_at=NOW - 1),), ["1.0.0"], id="what has expired goes whatever the limits keep"
+        ),
+        pytest.param(LAST_TWO, (made("1.0.0", expires_at=NOW + 1),), [], id="what expires later is kept until then"),
+        pytest.param(LAST_TWO, (made("1.0.0", expires_at=NOW - 1, held="it is declared"),), [], id="a declared version does not expire"),
+        pytest.param(
+            EVERYTHING,
+            family("1.0.0", "1.1.0", "1.2.0", "2.0.0"),
+            ["1.0.0", "1.1.0", "1.2.0"],
+            id="as many as a pass admits go at once",
+        ),
+        pytest.param(
+            replace(EVERYTHING, most_per_run=2),
+            family("1.2.0", "1.0.0", "1.1.0", "2.0.0"),
+            ["1.0.0", "1.1.0"],
+            id="the oldest go first",
+        ),
+        pytest.param(
+            replace(EVERYTHING, most_per_run=1),
+            (made("1.0.0+b", days=10), made("1.0.0+a", days=20), made("2.0.0")),
+            ["1.0.0+a"],
+            id="of equal versions the one made first goes first",
+        ),
+    ],
+)
+def test_what_goes(policy: Policy | None, members: tuple[Member, ...], going: list[str]) -> None:
+    assert sorted(version for version, stage in stages(*members, policy=policy).items() if stage == "Disabled") == going
+
+
+@pytest.mark.parametrize(
+    ("share", "most", "size", "count"),
+    [
+        pytest.param(None, None, 40, 4, id="a tenth unless something is said"),
+        pytest.param(None, None, 3, 1, id="and at least one"),
+        pytest.param(0.5, None, 5, 2, id="a share is rounded down"),
+        pytest.param(None, 7, 3, 7, id="a number is that number"),
+    ],
+)
+def test_how_many_go_in_a_pass(share: float | None, most: int | None, size: int, count: int) -> None:
+    assert per_run(Policy(share_per_run=share, most_per_run=most), size) == count
+
+
+ONE_BY_ONE = replace(EVERYTHING, most_per_run=1)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        pytest.param({"stage": "Disabled"}, None, id="while one is being disabled no other begins"),
+        pytest.param({"stage": "Disabled", "disabled_since": NOW - PASS + 1}, None, id="nor before the pass is over"),
+        pytest.param({"stage": "Disabled", "disabled_since": NOW - PASS}, "Disabled", id="in the next pass the next one begins"),
+        pytest.param({"stage": "Disabled", "blocked": True}, "Disabled", id="one that is in use holds up no other"),
+    ],
+)
+def test_passes(first: dict[str, Any], second: Stage | None) -> None:
+    found = stages(made("1.0.0", **first), *family("1.1.0", "2.0.0"), policy=ONE_BY_ONE)
+    assert (found["1.0.0"], found["1.1.0"], found["2.0.0"]) == ("Disabled", second, None)
+
+
+WEEK = 7 * DAY_SECONDS
+
+
+@pytest.mark.parametrize(
+    ("facts", "stage"),
+    [
+        pytest.param({"stage": "Disabled", "disabled_since": NOW - WEEK + 1}, "Disabled", id="a disabled version waits out its time"),
+        pytest.param({"stage": "Disabled", "disabled_since": NOW - WEEK}, "Retired", id="then it is retired"),
+        pytest.param({"stage": "Disabled", "disabled_since": 0.0}, "Disabled", id="not before all of its images are disabled"),
+        pytest.param({"stage": "Retired", "disabled_since": 0.0}, "Retired", id="what has begun to go goes on"),
+        pytest.param({"stage": "Disabled", "disabled_since": NOW - WEEK, "held": "a"}, "Active", id="what is wanted again comes back"),
+        pytest.param({"stage": "Retired", "disabled_since": NOW - WEEK, "held": "a"}, "Active", id="even at the last moment"),
+        pytest.param({"stage": "Deprecated", "held": "a"}, None, id="a deprecation is the channels' business"),
+    ],
+)
+def test_stages(facts: dict[str, Any], stage: Stage | None) -> None:
+    assert stages(made("1.0.0", **facts), *family("2.0.0", "3.0.0"))["1.0.0"] == stage
+
+
+@pytest.mark.parametrize(
+    ("member", "stage"),
+    [
+        pytest.param(made("1.0.0", days=31), "Deprecated", id="what is old is deprecated"),
+        pytest.param(made("1.0.0", days=29), None, id="what is not is left"),
+        pytest.param(made("1.0.0", days=31, held="it is declared"), None, id="what is declared or named is not"),
+        pytest.param(Member("1.0.0"), None, id="nor what is not known to be old"),
+    ],
+)
+def test_deprecation(member: Member, stage: Stage | None) -> None:
+    assert stages(member, policy=Policy(keep_last=9, deprecate_after_seconds=30 * DAY_SECONDS))["1.0.0"] == stage
+
+
+def test_a_policy_that_is_taken_back_gives_everything_back() -> None:
+    assert stages(made("1.0.0", stage="Disabled", disabled_since=NOW - 5), policy=None)["1.0.0"] == "Active"
+
+
+@pytest.mark.parametrize(
+    ("channels", "retention", "together"),
+    [
+        pytest.param(None, None, None, id="nobody says anything"),
+        pytest.param("Active", None, "Active", id="a channel names it"),
+        pytest.param("Deprecated", None, "Deprecated", id="a rollback left it"),
+        pytest.param(None, "Deprecated", "Deprecated", id="it is old"),
+        pytest.param("Deprecated", "Active", "Deprecated", id="it comes back, and a rollback left it"),
+        pytest.param("Deprecated", "Disabled", "Disabled", id="it goes"),
+        pytest.param(None, "Active", "Active", id="it comes back"),
+    ],
+)
+def test_channels_and_retention_together(channels: Stage | None, retention: Stage | None, together: Stage | None) -> None:
+    assert merged(channels, retention) == together
+
+
+# --- for any family ---
+
+times = st.floats(min_value=0, max_value=NOW)
+members = st.builds(
+    Member,
+    version=st.builds("{}.{}.0".format, st.integers(0, 3), st.integers(0, 9)),
+    made_at=times,
+    last_launched=times,
+    stage=st.sampled_from([None, "Active", "Deprecated", "Disabled", "Retired"]),
+    disabled_since=times,
+    held=st.sampled_from(["", "", "it is declared"]),
+    expires_at=st.none() | times,
+    blocked=st.booleans(),
+)
+families = st.lists(members, max_size=12, unique_by=lambda member: member.version).map(tuple)
+policies = st.none() | st.builds(
+    Policy,
+    keep_last=st.none() | st.integers(1, 5),
+    keep_for_seconds=st.none() | times,
+    keep_if_launched_within_seconds=st.none() | times,
+    deprecate_after_seconds=st.none() | times,
+    most_per_run=st.none() | st.integers(1, 3),
+)
+
+
+@given(families, policies)
+def test_what_is_held_never_goes_and_only_what_was_disabled_is_retired(all_of_them: tuple[Member, ...], policy: Policy | None) -> None:
+    by_version = {member.version: member for member in all_of_them}
+    for verdict in decide(all_of_them, policy, NOW, PASS):
+        member = by_version[verdict.version]
+        assert not (member.held and verdict.stage in ("Deprecated", "Disabled", "Retired"))
+        assert verdict.stage != "Retired" or member.stage == "Retired" or member.disabled_since > 0
+
+
+@given(families, policies)
+def test_no_more_begin_than_a_pass_admits(all_of_them: tuple[Member, ...], policy: Policy | None) -> None:
+    before = {member.version: member.stage for member in all_of_them}
+    going = {"Disabled", "Retired"}
+    begun = [v for v in decide(all_of_them, policy, NOW, PASS) if v.stage in going and before[v.version] not in going]
+    assert len(begun) <= per_run(policy, len(all_of_them))
+
+
+@given(families, policies)
+def test_the_order_of_listing_does_not_matter(all_of_them: tuple[Member, ...], policy: Policy | None) -> None:
+    def said(verdicts: tuple[Verdict, ...]) -> dict[str, Verdict]:
+        return {verdict.version: verdict for verdict in verdicts}
+
+    assert said(decide(all_of_them, policy, NOW, PASS)) == said(decide(reversed(all_of_them), policy, NOW, PASS))
