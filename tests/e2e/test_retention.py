@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from goldenami.api.kinds import API_VERSION
-from support.operator import HOME, Body, World, tags_of
+from support.operator import AWAY, HOME, Body, World, tags_of
 from support.scenes import declared, events_of, images_of, iv, look_again, until
 
 DAY_SECONDS = 86_400.0
@@ -175,3 +175,33 @@ def test_what_the_policy_protects_is_protected_while_it_is_kept_and_freed_when_i
     corner.gone(iv(name, "1.0.0"), "imageversion")
     assert state(corner, ids["1.0.0"]) == "gone"
     assert protection("2.0.0") == "enabled-without-cooldown"
+
+
+def test_a_version_that_is_used_in_one_region_stays_in_all_and_goes_from_all_together(
+    corner: World, name: str, launched: list[str]
+) -> None:
+    ids = {version: old_image(corner) for version in ("1.0.0", "2.0.0")}
+    for version, image_id in ids.items():
+        source = {"image": {"id": image_id, "adopt": True}}
+        corner.apply(declared(corner, name, version=version, source=source))
+        corner.ready(name)
+    (copy,) = [image["ImageId"] for image in images_of(corner, name, AWAY) if tags_of(image)["goldenami.dev/version"] == "1.0.0"]
+
+    retain(corner, name, keepLast=1, retire={"disableFor": "0s"})
+    # The copy is a few seconds old, and EC2 tells launches a day late.
+    until(corner, lambda: retention(corner, name).get("reason") == "EvidenceIncomplete", "that nobody can tell yet")
+
+    assert state(corner, ids["1.0.0"]) == "available"
+    assert copy in retention(corner, name)["message"]
+    assert "48 hours" in retention(corner, name)["message"]
+
+
+def test_what_would_go_is_told_first_under_observe(corner: World, name: str) -> None:
+    ids = family(corner, name, "1.0.0", "2.0.0")
+
+    corner.patch("goldenimage", name, {"spec": {"managementPolicy": "Observe", "retention": {"keepLast": 1}}})
+    until(corner, lambda: any("disable" in line for line in (corner.get("goldenimage", name) or {})["status"].get("plan", [])), "the plan")
+
+    assert f"version 1.0.0: {HOME}: disable {ids['1.0.0']}" in corner.get("goldenimage", name)["status"]["plan"]  # type: ignore[index]
+    assert state(corner, ids["1.0.0"]) == "available"
+    assert "DeprecationTime" not in corner.ec2().describe_images(ImageIds=[ids["1.0.0"]])["Images"][0]

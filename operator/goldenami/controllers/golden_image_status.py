@@ -5,7 +5,9 @@ from datetime import UTC, datetime
 
 from goldenami.api import conditions as summary
 from goldenami.api.conditions import ConcernResult, ConditionType
+from goldenami.api.fields import PLAN_LINE_LENGTH
 from goldenami.api.golden_image import GoldenImage
+from goldenami.api.image_version import ImageVersion
 from goldenami.api.kinds import GOLDEN_IMAGE
 from goldenami.api.reasons import EventReason, Reason
 from goldenami.api.reasons import Outcome as Meaning
@@ -77,9 +79,7 @@ def tell(
         "aliases": published.status,
         "configMap": moved.kept.name or None,
         "retiring": retention.rows(retained, children),
-        "plan": [*current.status.plan, *report.plan_lines(published.pending)][: report.MAX_PLAN_LINES]
-        if declared.spec.management_policy == "Observe"
-        else [],
+        "plan": _plan(current, children, published) if declared.spec.management_policy == "Observe" else [],
     }
     status = {name: value for name, value in status.items() if value not in (None, [])}
     world.tell(GOLDEN_IMAGE, seen.obj, status)
@@ -127,6 +127,13 @@ def still_leaving(world: World, seen: Seen[GoldenImage], children: Children) -> 
     found = summary.summarize((result,), declared.generation, declared.status.conditions, datetime.now(UTC))
     world.tell(GOLDEN_IMAGE, seen.obj, report.with_conditions(seen.obj, declared, found))
     return Outcome(next_look_seconds=report.IN_USE_LOOK_SECONDS)
+
+
+def _plan(current: ImageVersion, children: Children, published: Published) -> list[str]:
+    """Of the declared version, of the others by their names, and of the aliases."""
+    others = [child for _, child in sorted(children.items()) if child is not current]
+    told = [f"version {child.spec.version}: {line}"[:PLAN_LINE_LENGTH] for child in others for line in child.status.plan]
+    return [*current.status.plan, *told, *report.plan_lines(published.pending)][: report.MAX_PLAN_LINES]
 
 
 def _done(declared: GoldenImage) -> str:

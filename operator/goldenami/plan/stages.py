@@ -1,8 +1,11 @@
 """Stages: an ImageVersion that shall be Disabled or Retired, image by image. Owns its condition RetentionReady.
 
 Deprecated, its protection taken off, and, where evidence says that nobody uses it, disabled; when that has lasted long enough, and evidence
-says so once more, deregistered with its snapshots. Each step but the last is undone by another stage.
+says so once more, deregistered with its snapshots. Each step but the last is undone by another stage. A version that is used in one region
+stays in all of them: half a version helps nobody who has to go back to it.
 """
+
+from dataclasses import dataclass, replace
 
 from goldenami.api.reasons import Outcome, Reason
 from goldenami.plan import deprecation, protection, retirement, undo
@@ -10,47 +13,87 @@ from goldenami.plan.actions import Action, EnableImage, SetTags, UnprotectImage
 from goldenami.plan.candidates import is_home, lost
 from goldenami.plan.desired import Version
 from goldenami.plan.evidence import Objection, objection
-from goldenami.plan.observed import Finding, Need, NeedKind, Observed, ours, problem
-from goldenami.plan.retirement import UNUSABLE, Step
+from goldenami.plan.observed import Finding, Need, NeedKind, Observed, ours
+from goldenami.plan.retirement import UNUSABLE
 from goldenami.plan.values import Image, RegionView
+
+
+@dataclass(frozen=True)
+class Step:
+    """What is done next about one image, or all images of a region."""
+
+    reason: Reason
+    message: str
+    actions: tuple[Action, ...] = ()
+    needs: tuple[Need, ...] = ()
+    outcome: Outcome | None = None
+    """Where it is another than the reason's own."""
+    away: tuple[Action, ...] = ()
+    """What takes the image away from those who launch it: only where no region objects."""
+    last: bool = False
+    """That cannot be undone, so it waits until all regions have come so far."""
 
 
 def look(version: Version, observed: Observed) -> tuple[Finding, ...]:
     """One finding for each region; none while the version shall be kept."""
     if not version.going:
         return ()
-    return tuple(_region(version, region, view, observed) for region, view in sorted(observed.regions.items()))
+    found = {region: _region(version, region, view, observed) for region, view in sorted(observed.regions.items())}
+    objecting = [region for region, (_, step) in found.items() if step.reason not in _UNDERWAY]
+    behind = [region for region, (_, step) in found.items() if not step.last and step.reason is not Reason.RETIRED]
+    unread = any(step.needs for _, step in found.values())
+    return tuple(
+        _finding(region, image, step, objecting, behind if step.last else [], unread=unread) for region, (image, step) in found.items()
+    )
 
 
-def _region(version: Version, region: str, view: RegionView, observed: Observed) -> Finding:
+_UNDERWAY = (Reason.RETIRING, Reason.DISABLED, Reason.RETIRED)
+
+
+def _finding(region: str, image: Image | None, step: Step, objecting: list[str], behind: list[str], *, unread: bool) -> Finding:
+    told = Finding(region, step.reason, step.message, image, step.actions, step.needs, outcome_override=step.outcome)
+    if not step.away or unread:
+        return told
+    if objecting:
+        # The regions that object say why.
+        return replace(told, reason=Reason.STILL_IN_USE, message=f"{step.message} once {', '.join(objecting)} lets the version go")
+    if behind:
+        return replace(told, reason=Reason.DISABLED, message=f"{step.message} when {', '.join(behind)} has come so far")
+    return replace(told, actions=(*step.actions, *step.away))
+
+
+def _region(version: Version, region: str, view: RegionView, observed: Observed) -> tuple[Image | None, Step]:
     if view.problem:
-        return problem(region, view.problem)
+        return None, Step(view.problem.reason, view.problem.message)
     # A region that is no longer declared is cleared or released as ever (`goldenami.plan.retirement`), but for what was made at home.
     images = tuple(image for image in ours(view, version) if region in version.regions or is_home(image))
     missing = lost(version, view, observed) if any(image.state == "lost" for image in images) else None
     if missing and missing.needs:
-        return Finding(region, Reason.RETIRING, f"an image that was made in {region} is not listed", needs=missing.needs)
+        return None, Step(Reason.RETIRING, f"an image that was made in {region} is not listed", needs=missing.needs)
     if missing and missing.found:
-        return Finding(region, Reason.RETIRING, f"{missing.found[0].image_id} in {region} exists and is not listed yet")
+        return None, Step(Reason.RETIRING, f"{missing.found[0].image_id} in {region} exists and is not listed yet")
     there = [image for image in images if image.state != "lost"]
     if not there:
         left = retirement.leftovers(version, view, observed, everything=True) if version.stage == "Retired" else None
-        return left or Finding(region, Reason.RETIRED, f"nothing is left in {region}")
-    return _told(region, there, [step(version, view, image, observed) for image in there])
+        return None, _swept(left) if left else Step(Reason.RETIRED, f"nothing is left in {region}")
+    return there[0], _together([step(version, view, image, observed) for image in there])
 
 
-def _told(region: str, images: list[Image], steps: list[Step]) -> Finding:
+def _swept(left: Finding) -> Step:
+    return Step(Reason.RETIRING, left.message, needs=left.needs, away=left.actions, last=True)
+
+
+def _together(steps: list[Step]) -> Step:
     """What keeps an image is told before what is still going on, and that before what is done."""
     order = (Reason.RETIRING, Reason.DISABLED, Reason.RETIRED)
     worst = min(steps, key=lambda one: order.index(one.reason) + 1 if one.reason in order else 0)
-    return Finding(
-        region,
-        worst.reason,
-        "; ".join(one.message for one in steps),
-        images[0],
-        tuple(action for one in steps for action in one.actions),
-        tuple(need for one in steps for need in one.needs),
-        outcome_override=worst.outcome,
+    return replace(
+        worst,
+        message="; ".join(one.message for one in steps),
+        actions=tuple(action for one in steps for action in one.actions),
+        needs=tuple(need for one in steps for need in one.needs),
+        away=tuple(action for one in steps for action in one.away),
+        last=all(one.last for one in steps),
     )
 
 
@@ -59,7 +102,8 @@ def step(version: Version, view: RegionView, image: Image, observed: Observed) -
     name = f"{image.image_id} in {view.place.region}"
     if image.state in UNUSABLE:
         # Nobody can have launched it, so it is cleared as anywhere else.
-        return retirement.step(version, image, observed)
+        cleared = retirement.step(version, image, observed)
+        return Step(Reason.RETIRING, cleared.message, cleared.actions, cleared.needs)
     marked = deprecation.look(version, view.place.region, image, observed.now)
     barred = _protected(version, view, image, name, marked)
     if barred is not None:
@@ -106,7 +150,7 @@ def _available(version: Version, view: RegionView, image: Image, observed: Obser
     if taken is None:
         told = f"{name} is not disabled: its tags leave no room to remember whom it is shared with; declare them in spec.sharing"
         return Step(Reason.TOO_MANY_TAGS, told, marked)
-    return Step(Reason.RETIRING, f"{name} is disabled", (*marked, *taken))
+    return Step(Reason.RETIRING, f"{name} is disabled", marked, away=taken)
 
 
 def _last(version: Version, view: RegionView, image: Image, observed: Observed) -> Step:
@@ -120,7 +164,7 @@ def _last(version: Version, view: RegionView, image: Image, observed: Observed) 
         back = (EnableImage(view.place, image.image_id),) if why.reason is Reason.IN_USE else ()
         return _kept(name, why, back)
     found = retirement.removal(version, view, image, observed)
-    return Step(Reason.RETIRING, found.message, found.actions, found.needs)
+    return Step(Reason.RETIRING, found.message, needs=found.needs, away=found.actions, last=True)
 
 
 def _kept(name: str, why: Objection, actions: tuple[Action, ...]) -> Step:

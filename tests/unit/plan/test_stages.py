@@ -21,7 +21,7 @@ from goldenami.plan.actions import (
     UndeprecateImage,
     UnprotectImage,
 )
-from goldenami.plan.desired import Sharing, Version
+from goldenami.plan.desired import Replica, Sharing, Version
 from goldenami.plan.evidence import Source, Testimony
 from goldenami.plan.observed import Finding, NeedKind, Observed, Recorded
 from goldenami.plan.values import NOBODY, Image, Principals, Problem
@@ -64,7 +64,8 @@ def dark(seconds: float = 60.0, image: Image | None = None, **changes: Any) -> I
 
 
 def paris(*images: Image, **changes: Any) -> Observed:
-    return observed(view(*images), **changes)
+    """With the snapshots of both regions just listed."""
+    return observed(view(*images), fresh_snapshots=frozenset({HOME, PARIS}), **changes)
 
 
 def finding(of: Version, seen: Observed, region: str = PARIS) -> Finding:
@@ -179,6 +180,43 @@ def test_a_version_that_is_kept_has_no_stage_to_look_at() -> None:
 )
 def test_what_has_to_be_known(of: Version, seen: Observed, needs: set[NeedKind]) -> None:
     assert {need.kind for need in finding(of, seen).needs} == needs
+
+
+BOTH = (HOME, PARIS)
+IN_BOTH = {"ami-h": unused("ami-h"), "ami-1": unused()}
+OPEN, DARK = golden_ami("ami-h", **DEPRECATED), dark(WEEK, golden_ami("ami-h"))
+DISABLES: list[type[Action]] = [SetTags, DisableImage]
+
+
+@pytest.mark.parametrize(
+    ("stage", "at_home", "in_paris", "known", "does"),
+    [
+        pytest.param("Disabled", OPEN, AMI, IN_BOTH, [DISABLES, DISABLES], id="all agree"),
+        pytest.param("Disabled", OPEN, AMI, IN_BOTH | USED, [[], []], id="one that is used keeps the other"),
+        pytest.param("Disabled", OPEN, AMI, UNUSED, [[], []], id="nothing is done while one is still asked about"),
+        pytest.param("Retired", DARK, dark(WEEK), IN_BOTH, [[DeregisterImage], [DeregisterImage]], id="all have come so far"),
+        pytest.param("Retired", DARK, dark(WEEK), IN_BOTH | USED, [[], [EnableImage]], id="none is deregistered while another is used"),
+        pytest.param("Retired", DARK, dark(1), IN_BOTH, [[], []], id="nor while another waits out its time"),
+        pytest.param("Retired", DARK, AMI, IN_BOTH, [[], DISABLES], id="nor while another is still to be disabled"),
+    ],
+)
+def test_regions_go_together(stage: Stage, at_home: Image, in_paris: Image, known: Any, does: list[list[type[Action]]]) -> None:
+    seen = observed(view(at_home, region=HOME), view(in_paris), evidence=known, fresh_snapshots=frozenset(BOTH))
+    of = going(stage, replicas=tuple(map(Replica, BOTH)))
+    assert [kinds(finding(of, seen, region).actions) for region in BOTH] == does
+
+
+def test_the_last_region_goes_where_the_others_are_gone() -> None:
+    of = going("Retired", replicas=tuple(map(Replica, BOTH)))
+    assert kinds(finding(of, paris(dark(WEEK), evidence=UNUSED)).actions) == [DeregisterImage]
+
+
+def test_a_region_that_cannot_be_read_keeps_the_version_in_all() -> None:
+    seen = observed(view(AMI), view(region=HOME, problem=Problem(Reason.REGION_UNREACHABLE, "away")), evidence=UNUSED)
+    of = going(replicas=tuple(map(Replica, BOTH)))
+    found = [finding(of, seen, region) for region in BOTH]
+    assert [(each.reason, each.actions) for each in found] == [(Reason.REGION_UNREACHABLE, ()), (Reason.STILL_IN_USE, ())]
+    assert "once us-east-1 lets the version go" in found[1].message
 
 
 def test_a_home_image_that_is_no_replica_goes_as_well() -> None:
