@@ -177,9 +177,7 @@ def test_what_the_policy_protects_is_protected_while_it_is_kept_and_freed_when_i
     assert protection("2.0.0") == "enabled-without-cooldown"
 
 
-def test_a_version_that_is_used_in_one_region_stays_in_all_and_goes_from_all_together(
-    corner: World, name: str, launched: list[str]
-) -> None:
+def test_a_copy_that_is_too_young_to_be_known_keeps_its_version_in_all_regions(corner: World, name: str) -> None:
     ids = {version: old_image(corner) for version in ("1.0.0", "2.0.0")}
     for version, image_id in ids.items():
         source = {"image": {"id": image_id, "adopt": True}}
