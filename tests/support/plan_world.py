@@ -116,6 +116,14 @@ class World:
                 self._evidence(action.image_id, seen)
                 self._change(version, region, action.image_id, state="disabled", public=False)
                 self.launch.pop(action.image_id, None)
+            case do.DeprecateImage():
+                self._change(version, region, action.image_id, deprecation_epoch_seconds=action.at_epoch_seconds)
+            case do.UndeprecateImage():
+                self._change(version, region, action.image_id, deprecation_epoch_seconds=0.0)
+            case do.ProtectImage():
+                self._change(version, region, action.image_id, deregistration_protection="enabled-without-cooldown")
+            case do.UnprotectImage():
+                self._change(version, region, action.image_id, deregistration_protection="disabled")
             case do.ShareImage() | do.UnshareImage():
                 self._permit(version, region, action)
             case do.ShareSnapshot() | do.UnshareSnapshot():
@@ -283,6 +291,7 @@ class Controller:
                 granted=self.granted | self.version.sharing.principals,
                 source=source,
                 fresh_snapshots=frozenset(fresh),
+                fresh_grants=frozenset(extra["grants"]),
                 **{name: dict(values) for name, values in extra.items()},  # type: ignore[arg-type]
             )
             found = whole.look_at_leaving(self.version, seen) if everything else whole.look(self.version, seen)

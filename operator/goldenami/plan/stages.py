@@ -38,7 +38,9 @@ def look(version: Version, observed: Observed) -> tuple[Finding, ...]:
     """One finding for each region; none while the version shall be kept."""
     if not version.going:
         return ()
-    found = {region: _region(version, region, view, observed) for region, view in sorted(observed.regions.items())}
+    # What is left behind is looked for once, at the end: until then each look would list snapshots for it.
+    sweeping = version.stage == "Retired" and not any(_images(version, view) for view in observed.regions.values())
+    found = {region: _region(version, view, observed, sweeping=sweeping) for region, view in sorted(observed.regions.items())}
     objecting = [region for region, (_, step) in found.items() if step.reason not in _UNDERWAY]
     behind = [region for region, (_, step) in found.items() if not step.last and step.reason is not Reason.RETIRED]
     unread = any(step.needs for _, step in found.values())
@@ -62,11 +64,17 @@ def _finding(region: str, image: Image | None, step: Step, objecting: list[str],
     return replace(told, actions=(*step.actions, *step.away))
 
 
-def _region(version: Version, region: str, view: RegionView, observed: Observed) -> tuple[Image | None, Step]:
+def _images(version: Version, view: RegionView) -> tuple[Image, ...]:
+    """Of the version, in the regions it is declared for. Others are cleared or released as ever (`goldenami.plan.retirement`), but for what
+    was made at home."""
+    return tuple(image for image in ours(view, version) if view.place.region in version.regions or is_home(image))
+
+
+def _region(version: Version, view: RegionView, observed: Observed, *, sweeping: bool) -> tuple[Image | None, Step]:
+    region = view.place.region
     if view.problem:
         return None, Step(view.problem.reason, view.problem.message)
-    # A region that is no longer declared is cleared or released as ever (`goldenami.plan.retirement`), but for what was made at home.
-    images = tuple(image for image in ours(view, version) if region in version.regions or is_home(image))
+    images = _images(version, view)
     missing = lost(version, view, observed) if any(image.state == "lost" for image in images) else None
     if missing and missing.needs:
         return None, Step(Reason.RETIRING, f"an image that was made in {region} is not listed", needs=missing.needs)
@@ -74,7 +82,7 @@ def _region(version: Version, region: str, view: RegionView, observed: Observed)
         return None, Step(Reason.RETIRING, f"{missing.found[0].image_id} in {region} exists and is not listed yet")
     there = [image for image in images if image.state != "lost"]
     if not there:
-        left = retirement.leftovers(version, view, observed, everything=True) if version.stage == "Retired" else None
+        left = retirement.leftovers(version, view, observed, everything=True) if sweeping else None
         return None, _swept(left) if left else Step(Reason.RETIRED, f"nothing is left in {region}")
     return there[0], _together([step(version, view, image, observed) for image in there])
 
