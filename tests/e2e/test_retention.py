@@ -81,7 +81,9 @@ def test_what_no_limit_keeps_is_disabled_and_then_gone_with_its_snapshots_and_it
     obj = corner.ready(name)
     assert "retiring" not in obj["status"]
     assert obj["status"]["versions"] == 2
-    assert ("VersionRetired", "nothing is left of version 1.0.0") in events_of(corner, name, "GoldenImage")
+    told = events_of(corner, name, "GoldenImage")
+    assert ("StageChanged", "version 1.0.0 is Disabled from now on: no limit of the policy keeps it") in told
+    assert ("VersionRetired", "nothing is left of version 1.0.0") in told
 
 
 def test_a_running_instance_keeps_its_version_and_nobody_calls_that_a_fault(corner: World, name: str, launched: list[str]) -> None:

@@ -35,8 +35,18 @@ class Rendering:
             rendered = self._one(family.body(self.seen.declared, spec), restored=version in self.known and version not in children)
             if isinstance(rendered, Problem):
                 return rendered
+            self._tell_stage(children.get(version), rendered, retained)
             children[version] = rendered
         return None
+
+    def _tell_stage(self, before: ImageVersion | None, after: ImageVersion, retained: Retained) -> None:
+        """Of a version that was rendered before: what it is declared to be at first is no news."""
+        if before is None or before.spec.stage == after.spec.stage:
+            return
+        verdict = retained.verdicts.get(after.spec.version)
+        why = f": {verdict.why}" if verdict and verdict.why else ""
+        what = after.spec.stage or "left as it is"
+        self.world.events.record(self.seen.obj, EventReason.STAGE_CHANGED, f"version {after.spec.version} is {what} from now on{why}")
 
     def _one(self, wanted: Body, *, restored: bool) -> ImageVersion | Problem:
         """The ImageVersion as stored, written only where it differs; a Problem where the name belongs to another family."""
