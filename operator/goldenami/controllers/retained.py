@@ -21,7 +21,9 @@ class Retained:
     verdicts: Mapping[str, Verdict] = field(default_factory=dict)
     """By version; without one a version keeps the stage it has."""
     since: Mapping[str, float] = field(default_factory=dict)
-    """Since when all images of a version are disabled, in epoch seconds."""
+    """Since when all images of a version are disabled, in epoch seconds; 0 while they are not."""
+    gone: frozenset[str] = frozenset()
+    """Versions of which nothing is left in AWS."""
     problem: Problem | None = None
     """Why nothing was decided."""
 

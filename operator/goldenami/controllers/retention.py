@@ -64,6 +64,7 @@ def decide(
         policy,
         {verdict.version: verdict for verdict in verdicts},
         {member.version: member.disabled_since for member in members},
+        frozenset(member.version for member in members if member.gone),
     )
 
 
@@ -109,7 +110,6 @@ def _member(declared: GoldenImage, version: str, images: Sequence[Image], child:
     said = next((row for row in declared.spec.versions if row.version == version), None)
     since = [undo.disabled_since(image) for image in images]
     told = find(child.status.conditions, ConditionType.RETENTION_READY) if child is not None and is_current(child) else None
-    gone = not images and told is not None and told.reason == Reason.RETIRED
     before: Stage | None = child.spec.stage if child else "Disabled" if any(since) else None
     expires = expiry.parse(said.expires_at) if said and said.expires_at else None
     return Member(
@@ -117,10 +117,11 @@ def _member(declared: GoldenImage, version: str, images: Sequence[Image], child:
         made_at=min((image.created_epoch_seconds for image in images), default=0.0),
         last_launched=max((image.last_launched_epoch_seconds for image in images), default=0.0),
         stage=before,
-        # Where nothing is left there is nothing to wait for.
-        disabled_since=1.0 if gone else max(since) if since and all(since) else 0.0,
+        disabled_since=max(since) if since and all(since) else 0.0,
         held=_held(declared, version, course, keep=bool(said and said.keep)),
         expires_at=expires.timestamp() if expires else None,
+        # As its own look says: a listing that lacks an image may only be late.
+        gone=not images and told is not None and told.reason == Reason.RETIRED,
         blocked=told is not None and told.reason in BLOCKED,
     )
 
@@ -139,7 +140,7 @@ def _held(declared: GoldenImage, version: str, course: Course, *, keep: bool) ->
 
 def remove_retired(world: World, obj: Body, children: Children, retained: Retained, *, mutable: bool) -> tuple[str, ...]:
     """Deletes the objects of versions of which nothing is left in AWS; the versions that are removed."""
-    over = [child for version, child in children.items() if mutable and _is_over(child) and retained.since.get(version) == 1.0]
+    over = [child for version, child in children.items() if mutable and _is_over(child) and version in retained.gone]
     for child in over:
         if not child.deleting:
             world.kubernetes.delete(IMAGE_VERSION, child.namespace, child.name, child.metadata.uid)
@@ -202,7 +203,7 @@ def _after(retained: Retained, child: ImageVersion) -> float:
     """When its images are deregistered at the earliest, in epoch seconds; 0 while that is not known."""
     since = retained.since.get(child.spec.version, 0.0)
     wait = child.spec.retirement.disable_for if child.spec.retirement else None
-    return since + (DISABLE_FOR_SECONDS if wait is None else parse_duration(wait)) if since > 1.0 else 0.0
+    return since + (DISABLE_FOR_SECONDS if wait is None else parse_duration(wait)) if since else 0.0
 
 
 def _row(retained: Retained, child: ImageVersion) -> Body:

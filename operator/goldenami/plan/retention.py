@@ -54,6 +54,8 @@ class Member:
     held: str = ""
     """Why it stays whatever the policy says: `it is declared`, `channel stable names it`, `keep is true`."""
     expires_at: float | None = None
+    gone: bool = False
+    """Nothing is left of it in AWS."""
     blocked: bool = False
     """Its images stay, because they are in use or nobody can tell."""
 
@@ -122,7 +124,7 @@ def _admitted(candidates: Sequence[Member], size: int, policy: Policy | None, no
     counted = [
         member
         for member in on_their_way
-        if not member.blocked and (not member.disabled_since or now - member.disabled_since < pass_seconds)
+        if not (member.blocked or member.gone) and (not member.disabled_since or now - member.disabled_since < pass_seconds)
     ]
     room = max(0, per_run(policy, size) - len(counted))
     joining = [member for member in candidates if member.stage not in GOING][:room]
@@ -154,7 +156,7 @@ def _verdict(member: Member, why: str, admitted: frozenset[str], policy: Policy 
 def _going(member: Member, policy: Policy | None, now: float) -> Stage:
     """Deregistered only what has been disabled, everywhere, for long enough."""
     wait = (policy or Policy()).disable_for_seconds
-    over = bool(member.disabled_since) and now - member.disabled_since >= wait
+    over = member.gone or (bool(member.disabled_since) and now - member.disabled_since >= wait)
     # Once begun, regions that are gone already would look as if the rest had not been disabled for long enough.
     return "Retired" if over or member.stage == "Retired" else "Disabled"
 
