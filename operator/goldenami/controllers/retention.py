@@ -189,7 +189,7 @@ def _said(child: ImageVersion) -> ConcernResult | None:
 def rows(retained: Retained, children: Children) -> list[Body]:
     """`status.retiring`: versions that are not kept, oldest first."""
     found = sorted(children.values(), key=lambda child: channels.precedence(child.spec.version))
-    return [_row(retained, child) for child in found if child.spec.stage not in (None, "Active")][:ROWS]
+    return [_row(retained, child) for child in found if child.spec.stage not in (None, "Active") and not child.deleting][:ROWS]
 
 
 def next_look_seconds(retained: Retained, children: Children, now: float) -> float | None:
