@@ -67,7 +67,8 @@ class World:
             if self._listed(version, part.tags) or (name in named and (OWNER in part.tags or RELEASED in part.tags))
             if fresh or name not in self.unseen
         }
-        return RegionView(Place(ACCOUNT, region), tuple(mine), parts, self.now)
+        older = not fresh and self.unseen & self.snapshots.get(region, {}).keys()
+        return RegionView(Place(ACCOUNT, region), tuple(mine), parts, self.now, snapshots_read_epoch_seconds=0.0 if older else self.now)
 
     @staticmethod
     def _listed(version: Version, tags: Mapping[str, str]) -> bool:
@@ -261,7 +262,8 @@ class World:
             self.snapshots[region][part.snapshot_id] = replace(part, state="completed", progress=100)
             self.unseen.add(part.snapshot_id)
         named = tuple(part.snapshot_id for part in parts) or image.snapshot_ids
-        self.images[region][image.image_id] = replace(image, state="available", snapshot_ids=named)
+        encrypted = any(part.encrypted for part in parts) if parts else None
+        self.images[region][image.image_id] = replace(image, state="available", snapshot_ids=named, encrypted=encrypted)
 
 
 @dataclass

@@ -55,6 +55,17 @@ class Dated(Generic[T]):
         good = self._good
         return None if good is None else (good.value, good.began_epoch_seconds)  # type: ignore[return-value]  # None belongs to T then
 
+    def last_was_good(self) -> bool:
+        """Whether there was a reading, and the last one did not fail."""
+        last = self._last
+        return last is not None and last.error is None
+
+    def assume(self, value: T, began_epoch_seconds: float) -> None:
+        """Takes this for a reading of that moment, where nothing was read yet and nothing is in flight."""
+        with self._idle:
+            if self._last is None and not self._reading:
+                self._last = self._good = _Reading(value, None, began_epoch_seconds, began_epoch_seconds)
+
     def expire(self) -> None:
         """Whoever asks next reads again, however old a value would do."""
         with self._idle:

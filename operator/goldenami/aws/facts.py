@@ -33,11 +33,15 @@ class Facts:
         needs_default_key: bool,
         needs_public: bool,
         not_older_than: float | None = None,
+        is_open: bool = False,
     ) -> RegionFacts:
-        """Each part is kept for ten minutes, or not older than asked for. A problem instead of an exception."""
+        """Each part is kept for ten minutes, or not older than asked for. A problem instead of an exception.
+
+        `is_open`: the region has just answered, so nobody has to ask whether it is enabled.
+        """
         since = not_older_than
         try:
-            if place.region in self._calls.closed_regions(place.account, since):
+            if not is_open and place.region in self._calls.closed_regions(place.account, since):
                 return RegionFacts(place, problem=region_not_enabled(place, "Preflight").problem)
             by_default = (
                 self._keep(place, "encryption", lambda: self._encrypted_by_default(place), since) if needs_default_encryption else None

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 PAGE = 200
 """Rows a page: the answer of a thousand holds the interpreter for 0.2 s while it is parsed."""
+ASSUMED_EARLIER_SECONDS = 0.001
+"""What is assumed is older than what is read at that moment, so that a listing asked for then is made."""
 _BAD_TOKENS = ("InvalidPaginationToken", "InvalidNextToken", "InvalidParameterValue")
 OURS: "list[FilterTypeDef]" = [{"Name": "tag-key", "Values": [OWNER, RELEASED]}]
 
@@ -62,25 +64,57 @@ class Holding:
     def read(self, images_not_older_than: float, snapshots_not_older_than: float) -> None:
         """Reads what is older than asked. Raises what AWS said."""
         self._images_read.get(images_not_older_than)
+        self._assume_no_snapshots()
         self._snapshots_read.get(snapshots_not_older_than)
+
+    def _assume_no_snapshots(self) -> None:
+        """A place that is found without any image of ours is taken to hold no snapshot of ours either, until the next resync lists them.
+
+        What a crash may have left there is found then, and is in nobody's way before. Who asks for a listing from now on gets one.
+        """
+        images = self._images_read.peek()
+        if self._snapshots_read.peek() is None and images and not self._images.values:
+            self._snapshots_read.assume(None, images[1] - ASSUMED_EARLIER_SECONDS)
+
+    @property
+    def answers(self) -> bool:
+        """Whether EC2 answered there when it was asked last."""
+        return self._images_read.last_was_good()
 
     def view(self, owner: Owner | None = None, version: str | None = None) -> RegionView:
         """Of everybody, or what one owner (and version) owns or released: that one stays cheap however much the place holds."""
-        known = self._images_read.peek()
-        read_at = known[1] if known else 0.0
         with self._lock:
             if owner is not None:
-                return self._part(str(owner), version, read_at)
-            if self._whole is None or self._whole.read_epoch_seconds != read_at:
-                self._whole = RegionView(self.place, tuple(self._images.values.values()), dict(self._snapshots.values), read_at)
+                return self._part(str(owner), version)
+            if self._whole is None or self._whole.read_epoch_seconds != self._read_at(self._images_read):
+                self._whole = self._view(tuple(self._images.values.values()), dict(self._snapshots.values))
             return self._whole
 
-    def _part(self, owner: str, version: str | None, read_at: float) -> RegionView:
+    def _view(self, images: tuple[Image, ...], snapshots: Mapping[str, Snapshot]) -> RegionView:
+        return RegionView(
+            self.place,
+            images,
+            snapshots,
+            self._read_at(self._images_read),
+            snapshots_read_epoch_seconds=self._read_at(self._snapshots_read),
+        )
+
+    @staticmethod
+    def _read_at(dated: Dated[None]) -> float:
+        known = dated.peek()
+        return known[1] if known else 0.0
+
+    def _part(self, owner: str, version: str | None) -> RegionView:
         images = tuple(image for _, image in self._images.of(owner, version))
         snapshots = dict(self._snapshots.of(owner, version))
         for image in images:
             snapshots |= {name: self._snapshots.values[name] for name in image.snapshot_ids if name in self._snapshots.values}
-        return RegionView(self.place, images, snapshots, read_at)
+        return self._view(images, snapshots)
+
+    def owners(self) -> set[Owner]:
+        """Whose images are there, as last listed."""
+        with self._lock:
+            return {owner for image in self._images.values.values() if (owner := owner_of(image.tags))}
 
     def image(self, image_id: str) -> Image | None:
         with self._lock:

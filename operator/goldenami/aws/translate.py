@@ -62,8 +62,16 @@ def image(answer: Mapping[str, Any]) -> Image:
         deprecation_epoch_seconds=epoch_seconds(answer.get("DeprecationTime")),
         last_launched_epoch_seconds=epoch_seconds(answer.get("LastLaunchedTime")),
         snapshot_ids=tuple(sys.intern(ebs["SnapshotId"]) for ebs in mappings if ebs.get("SnapshotId")),
+        encrypted=_encrypted([ebs.get("Encrypted") for ebs in mappings if ebs.get("SnapshotId")]),
         tags=tags(answer.get("Tags")),
     )
+
+
+def _encrypted(told: list[bool | None]) -> bool | None:
+    """One encrypted volume makes an encrypted image; that none is has to be said of each."""
+    if any(told):
+        return True
+    return False if told and None not in told else None
 
 
 def snapshot(answer: Mapping[str, Any]) -> Snapshot:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from goldenami.aws.errors import AwsError, FixTheAccess, FixTheSpec, NotFound
 from goldenami.aws.evidence import Asked
 from goldenami.aws.inventory import Inventory
+from goldenami.controllers import report
 from goldenami.plan import observed as plan
 from goldenami.plan.desired import ImageSource, InstanceSource, SnapshotSource, Version
 from goldenami.plan.evidence import Evidence, channels
@@ -27,6 +28,8 @@ class Freshness:
 
     images_since: float
     snapshots_since: float
+    progress: bool = False
+    """Somebody watches copies: a listing of snapshots tells how far they are."""
 
 
 @dataclass
@@ -118,10 +121,18 @@ class Gatherer:
             places,
             not_older_than=self.freshness.images_since,
             # Only where it is asked for: one region's finished copy is no reason to list the snapshots of the others.
-            snapshots_not_older_than={place: self._fresh_snapshots.get(place.region, self.freshness.snapshots_since) for place in places},
+            snapshots_not_older_than={place: self._snapshots_since(place) for place in places},
             owner=self.version.owner,
         )
         return {place.region: view for place, view in views.items()}
+
+    def _snapshots_since(self, place: Place) -> float:
+        asked = self._fresh_snapshots.get(place.region)
+        if asked is not None or not self.freshness.progress:
+            return self.freshness.snapshots_since if asked is None else asked
+        known = self.inventory.holding(place).view(self.version.owner, self.version.version)
+        age = max((self.now() - image.created_epoch_seconds for image in known.images if image.state == "pending"), default=0.0)
+        return max(self.freshness.snapshots_since, self.now() - report.progress_seconds(age))
 
     def _doubt(self, views: Mapping[str, RegionView]) -> None:
         """Forgets, once, who was seen to have been granted what, so that it is read again where it matters."""
@@ -215,6 +226,9 @@ class Gatherer:
         image = self.inventory.image(self.version.home, image_id)
         if image is None:
             return SourceFacts()
+        if image.encrypted is False:
+            # Only their keys would be of interest.
+            return SourceFacts(image)
         parts = self.inventory.snapshots(self.version.home, image.snapshot_ids)
         return SourceFacts(image, parts, self._unusable_keys(parts))
 

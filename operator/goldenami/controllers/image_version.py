@@ -64,7 +64,7 @@ class ImageVersions:
         results = self._results(version, look)
         status = report.image_version(seen.declared, version, look, observed, self._conditions(seen, results, version, look))
         self._tell(seen, status, look, acted)
-        return report.next_look(look, observed)
+        return report.next_look(look, observed, self.world.now())
 
     def _step(
         self, seen: Seen[ImageVersion], gatherer: Gatherer, decide: Callable[[Version, Observed], Look]
@@ -114,11 +114,14 @@ class ImageVersions:
         declared, now = seen.declared, self.world.now()
         if seen.asked or declared.deleting:
             return Freshness(now, now)
+        interval = parse_duration(declared.spec.interval) if declared.spec.interval else self.world.interval_seconds
+        if declared.status.observed_generation < 0:
+            # Nothing was ever said of it: what is decided from its snapshots asks for them.
+            return Freshness(now - report.CHANGED_SECONDS, now - report.AT_REST * interval)
         if declared.generation != declared.status.observed_generation:
             return Freshness(now - report.CHANGED_SECONDS, now - report.CHANGED_SECONDS)
-        interval = parse_duration(declared.spec.interval) if declared.spec.interval else self.world.interval_seconds
         if not summary.is_true(declared.status.conditions, ConditionType.READY):
-            return Freshness(now - report.POLL_SECONDS, now - min(interval, report.PROGRESS_SECONDS))
+            return Freshness(now - report.POLL_SECONDS, now - report.AT_REST * interval, progress=True)
         return Freshness(now - report.AT_REST * interval, now - report.AT_REST * interval)
 
     def _results(self, version: Version, look: Look) -> tuple[ConcernResult, ...]:
@@ -211,4 +214,4 @@ class ImageVersions:
         found = summary.summarize((result,), declared.generation, declared.status.conditions, datetime.now(UTC))
         status = report.image_version(declared, version, look, observed, found)
         self._tell(seen, status, look, acted)
-        return report.next_look(look, observed)
+        return report.next_look(look, observed, self.world.now())

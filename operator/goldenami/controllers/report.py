@@ -1,5 +1,6 @@
 """What an ImageVersion's status says, and when to look again. Pure: from a look to plain values."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -26,8 +27,10 @@ CHANGED_SECONDS = 30.0
 """How old a listing may be for a changed spec."""
 POLL_SECONDS = 0.5
 """How old a listing may be while something is pending: objects that poll at the same moment share one."""
+PROGRESS_AFTER_SECONDS = 7.0
+"""How old a copy is before its progress is asked for: the listing of snapshots tells it, and nothing else is in there to wait for."""
 PROGRESS_SECONDS = 5.0
-"""How old the listing of snapshots, which tells a copy's progress, may be meanwhile."""
+"""How old that listing may be then; of an older copy a tenth of its age, as with the polls."""
 
 SHORTEST_POLL_SECONDS, LONGEST_POLL_SECONDS, POLL_SHARE = 1.0, 30.0, 0.1
 """A pending image is looked at again after a tenth of its age: a copy of ten minutes is seen within one, one of ten seconds within one."""
@@ -141,11 +144,11 @@ def _image(view: RegionView, image: Image, recorded: Recorded) -> Body:
         row["deprecationTime"] = _time(image.deprecation_epoch_seconds)
     if since := undo.disabled_since(image):
         row["disabledSince"] = _time(since)
-    if parts:
-        row["encrypted"] = bool(keys)
-        if image.state != "available":
-            # In steps of ten: a status is no progress bar, and each step is a write.
-            row["progress"] = min(part.progress for part in parts) // 10 * 10
+    if parts or image.encrypted is not None:
+        row["encrypted"] = bool(keys) or bool(image.encrypted)
+    if parts and image.state != "available":
+        # In steps of ten: a status is no progress bar, and each step is a write.
+        row["progress"] = min(part.progress for part in parts) // 10 * 10
     if keys:
         row["kmsKeyArn"] = keys[0]
     return row
@@ -202,10 +205,17 @@ def with_attempts(obj: Body, attempts: Mapping[str, Recorded]) -> Body:
 # --- when to look again ---
 
 
-def next_look(look: Look, observed: Observed) -> caretaker.Outcome:
-    """The soonest that any region asks for; a retry backs off in the caretaker."""
+def progress_seconds(age_seconds: float) -> float:
+    """How old the listing of snapshots may be beside a copy of this age; beside a young one any will do."""
+    return math.inf if age_seconds < PROGRESS_AFTER_SECONDS else max(PROGRESS_SECONDS, POLL_SHARE * age_seconds)
+
+
+def next_look(look: Look, observed: Observed, now: float) -> caretaker.Outcome:
+    """The soonest that any region asks for; a retry backs off in the caretaker. `now`: the end of the look, in epoch seconds."""
     findings = [finding for found in look.concerns.values() for finding in found]
-    pauses = [pause for finding in findings if (pause := _pause(finding, observed)) is not None]
+    # Counted from what was seen: a second between two polls is not a second and a look.
+    spent = max(0.0, now - observed.now)
+    pauses = [max(pause - spent, pause / 2) for finding in findings if (pause := _pause(finding, observed)) is not None]
     failed = any(f.outcome is Outcome.RETRYING and f.reason not in (Reason.IN_USE, Reason.COPY_FAILED) for f in findings)
     return caretaker.Outcome(next_look_seconds=min(pauses, default=None), failed=failed)
 

@@ -102,7 +102,7 @@ class Origin:
 def stand_in(version: Version, observed: Observed) -> Origin | None:
     """A replica in the place of a source that is gone: an unencrypted one if possible, since a copy never loses its encryption."""
     found = [
-        Origin(image, region, bool(key_arns(view, image)) or unlisted(version, view, image))
+        Origin(image, region, bool(key_arns(view, image)) or (unlisted(version, view, image) and image.encrypted is not False))
         for region, view in observed.regions.items()
         if region in version.regions
         for image in ours(view, version)

@@ -15,7 +15,7 @@ from goldenami.plan.candidates import home_images, home_replica, is_ours, serves
 from goldenami.plan.desired import Version
 from goldenami.plan.grants import Target
 from goldenami.plan.observed import Finding, Need, NeedKind, Observed, Recorded, key_arns
-from goldenami.plan.snapshots import unlisted
+from goldenami.plan.snapshots import unread
 from goldenami.plan.values import NOBODY, Grants, Image, Principals
 
 SHARE_QUOTA = 1000
@@ -148,7 +148,7 @@ def _image(version: Version, observed: Observed, region: str, target: Target, ri
     if needs or known is None:
         told = f"reading who may launch {image.image_id} in {region}"
         return Shared(Finding(region, Reason.UPDATING, told, image, needs=needs))
-    if unlisted(version, observed.regions[region], image) and target.wanted:
+    if unread(version, observed.regions[region], image) and target.wanted:
         told = f"the snapshots of {image.image_id} in {region} are not listed yet"
         return Shared(Finding(region, Reason.SHARING_PENDING, told, image))
     return _compare(version, observed, region, target, _as_seen(version, image, known), right)
@@ -164,7 +164,7 @@ def _exposed(observed: Observed, region: str, image: Image) -> Shared:
 
 def _needs(version: Version, observed: Observed, region: str, image: Image, known: Grants | None) -> tuple[Need, ...]:
     view = observed.regions[region]
-    if unlisted(version, view, image) and region not in observed.fresh_snapshots:
+    if unread(version, view, image) and region not in observed.fresh_snapshots:
         return (Need(NeedKind.SNAPSHOTS, region),)  # which keys to ask about is not known before
     if known is None or not key_arns(view, image) <= known.keys.keys():
         return (Need(NeedKind.GRANTS, region, image.image_id),)

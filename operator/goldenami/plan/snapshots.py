@@ -25,6 +25,27 @@ def unlisted(version: Version, view: RegionView, image: Image) -> bool:
     return any(snapshot_id not in view.snapshots for snapshot_id in image.snapshot_ids if snapshot_id not in borrowed(version))
 
 
+CREATION_SECONDS = 1.0
+"""EC2 tells when an image was created in whole seconds."""
+
+
+def awaited(version: Version, view: RegionView, image: Image) -> bool:
+    """Whether its snapshots are missing only because the listing is older than the image, and nothing has to be known of them by now.
+
+    A copy's snapshots got their tags in the very call that made them, and where none is encrypted there is no key to ask about.
+    The next listing, a resync away at most, compares them as any others.
+    """
+    adopted = isinstance(version.source, ImageSource) and image.image_id == version.source.image_id
+    copied = image.tags.get(identity.ROLE) == identity.REPLICA_ROLE and not adopted
+    younger = view.snapshots_read_epoch_seconds <= image.created_epoch_seconds + CREATION_SECONDS
+    return copied and younger and image.encrypted is False and unlisted(version, view, image)
+
+
+def unread(version: Version, view: RegionView, image: Image) -> bool:
+    """Whether its snapshots have to be listed before anything is decided about them."""
+    return unlisted(version, view, image) and not awaited(version, view, image)
+
+
 def is_own(version: Version, snapshot: Snapshot) -> bool:
     """It carries the tags of this version, and the spec does not name it."""
     return (

@@ -7,7 +7,7 @@ from goldenami.plan import identity, snapshots
 from goldenami.plan.actions import Action, RemoveTags, SetDescription, SetTags
 from goldenami.plan.desired import Version
 from goldenami.plan.observed import Finding, Need, NeedKind, Observed
-from goldenami.plan.snapshots import unlisted
+from goldenami.plan.snapshots import unread
 from goldenami.plan.values import Image, RegionView
 
 NAME = "Name"
@@ -58,7 +58,7 @@ def crowded(version: Version, region: str, image: Image, observed: Observed) -> 
 def look(version: Version, region: str, image: Image, observed: Observed) -> tuple[tuple[Action, ...], tuple[Need, ...]]:
     """What brings tags and description of an available image to what is declared; nothing where they are right."""
     view = observed.regions[region]
-    if unlisted(version, view, image) and region not in observed.fresh_snapshots:
+    if unread(version, view, image) and region not in observed.fresh_snapshots:
         return (), (Need(NeedKind.SNAPSHOTS, region),)
     if crowded(version, region, image, observed):
         return (), ()
@@ -84,9 +84,11 @@ def _wanted(version: Version, image: Image) -> dict[str, str]:
 def _present(version: Version, view: RegionView, image: Image) -> dict[str, Mapping[str, str]]:
     # A snapshot that even a fresh listing lacks does not carry our owner tag. It backs an image that does, so the tag was lost, or never
     # given: an adopted image's snapshots get it here.
+    awaited = snapshots.awaited(version, view, image)
     return {image.image_id: image.tags} | {
         snapshot_id: view.snapshots[snapshot_id].tags if snapshot_id in view.snapshots else {}
         for snapshot_id in snapshots.taggable(version, view, image)
+        if snapshot_id in view.snapshots or not awaited
     }
 
 

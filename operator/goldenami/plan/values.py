@@ -156,6 +156,8 @@ class Image:
     """EC2 tells of a launch a day late; 0: never, or not told yet. An image that was launched again is no changed image."""
     snapshot_ids: tuple[str, ...] = ()
     """Empty while a copy is pending: EC2 does not tell them yet."""
+    encrypted: bool | None = None
+    """Whether any of those snapshots is, as the image's block devices tell it. None: they do not."""
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -171,6 +173,8 @@ class RegionView:
     snapshots: Mapping[str, Snapshot] = field(default_factory=dict)
     read_epoch_seconds: float = 0.0
     problem: Problem | None = None
+    snapshots_read_epoch_seconds: float = 0.0
+    """Snapshots are listed more seldom than images: what is younger than this may be missing among them."""
 
 
 @dataclass(frozen=True)

@@ -101,3 +101,25 @@ def test_a_bug_in_a_reading_leaves_it_readable() -> None:
         dated.get(0.0)
     readings.count = 1
     assert dated.get(0.0) == 1
+
+
+def test_what_is_assumed_serves_until_somebody_wants_it_newer() -> None:
+    readings = Readings()
+    dated = Dated(readings.read, readings.clock)
+    dated.assume(0, 99.0)
+    assert (dated.get(99.0), dated.peek(), readings.count) == (0, (0, 99.0), 0)
+    assert (dated.get(99.5), readings.count) == (1, 1)
+    dated.assume(0, 500.0)
+    assert dated.get(99.5) == 1
+
+
+def test_the_last_reading_tells_whether_there_was_an_answer() -> None:
+    readings = Readings()
+    dated = Dated(readings.read, readings.clock)
+    assert not dated.last_was_good()
+    dated.get(0.0)
+    assert dated.last_was_good()
+    readings.now, readings.error = 200.0, Unreachable(Problem(Reason.REGION_UNREACHABLE, "no answer"))
+    with pytest.raises(Unreachable):
+        dated.get(200.0)
+    assert not dated.last_was_good()
