@@ -91,6 +91,35 @@ class TestListing:
         door.inventory.region(door.away, not_older_than=door.now, snapshots_not_older_than=0.0)
         assert door.counts() == {"ec2.DescribeImages": 1}
 
+    def test_a_place_without_an_image_of_ours_lists_its_snapshots_at_the_next_resync_only(self, door: Door) -> None:
+        """What a crash left there is found then; who asks for a listing gets one at once."""
+        (image_id,) = owned(door)
+        door.cloud.ec2(door.away.region).deregister_image(ImageId=image_id)
+        began = door.now
+        assert door.inventory.region(door.away, not_older_than=began - 540.0).snapshots == {}
+        assert door.counts(operation="ec2.DescribeSnapshots") == {}
+        asked = door.inventory.region(door.away, not_older_than=began - 540.0, snapshots_not_older_than=door.now)
+        assert len(asked.snapshots) == 1
+        door.cloud.pass_time(600.0)
+        assert len(door.inventory.region(door.away, not_older_than=door.now - 540.0).snapshots) == 1
+
+    def test_what_waits_for_the_resync_is_found_by_it(self, door: Door) -> None:
+        (image_id,) = owned(door)
+        door.cloud.ec2(door.away.region).deregister_image(ImageId=image_id)
+        door.inventory.region(door.away, not_older_than=door.now - 540.0)
+        door.cloud.pass_time(600.0)
+        assert len(door.inventory.region(door.away, not_older_than=door.now - 540.0).snapshots) == 1
+
+    def test_a_copy_that_becomes_available_needs_no_listing_of_snapshots_before_the_next_resync(self, door: Door) -> None:
+        door.inventory.region(door.away, not_older_than=door.now - 540.0)
+        door.effects.perform(do.CopyImage(door.away, door.cloud.image(), "us-east-1", "web-2", "token-2", tags=TAGS))
+        door.cloud.pass_time(60.0)
+        door.forget_audit()
+        view = door.inventory.region(door.away, not_older_than=door.now, snapshots_not_older_than=door.now - 540.0)
+        assert [(image.state, image.encrypted) for image in view.images] == [("available", False)]
+        assert view.snapshots_read_epoch_seconds <= view.images[0].created_epoch_seconds
+        assert door.counts(operation="ec2.DescribeSnapshots") == {}
+
     def test_nothing_is_read_for_what_is_young_enough(self, door: Door) -> None:
         before = door.now
         look(door)
@@ -455,6 +484,68 @@ class TestAliases:
         door.forget_audit()
         assert door.inventory.parameter_values(door.away, [*names, "/none"]) == dict.fromkeys(names, "x")
         assert door.counts() == {"ssm.GetParameters": 2}
+
+    def test_after_a_start_all_that_have_images_are_listed_together(self, door: Door) -> None:
+        """One listing for each of them takes minutes where there are a thousand: DescribeParameters is asked ten times a second."""
+        owners = [Owner("test", "images", f"app-{number}") for number in range(55)]
+        for owner in owners:
+            owned(door, owner=owner)
+            self.put(door, f"/golden/{owner.name}", owner)
+        self.put(door, "/golden/app-7-too", owners[7])
+        began = door.now
+        look(door)
+        door.forget_audit()
+        for owner in owners:
+            names = [row.name for row in door.inventory.parameters(door.away, owner, not_older_than=began)]
+            assert names == [f"/golden/{owner.name}", *(["/golden/app-7-too"] if owner is owners[7] else [])]
+        # A page of each fifty, and eight questions about half of them each.
+        assert door.counts() == {"ssm.DescribeParameters": 10}
+
+    def test_values_that_others_will_ask_for_come_along(self, door: Door) -> None:
+        owners = [Owner("test", "images", f"app-{number}") for number in range(25)]
+        for owner in owners:
+            owned(door, owner=owner)
+            self.put(door, f"/golden/{owner.name}", owner)
+        look(door)
+        door.forget_audit()
+        for owner in owners:
+            (name,) = self.names(door, owner, fresh=False)
+            assert door.inventory.parameter_values(door.away, [name]) == {name: "x"}
+        assert door.counts(operation="ssm.GetParameters") == {"ssm.GetParameters": 3}
+
+    def test_a_value_that_came_along_is_not_told_after_the_parameter_moved_nor_twice(self, door: Door) -> None:
+        other = Owner("test", "images", "db")
+        for owner in (OWNER, other):
+            owned(door, owner=owner)
+            self.put(door, f"/golden/{owner.name}", owner)
+        look(door)
+        self.names(door, OWNER)
+        door.inventory.parameter_values(door.away, ["/golden/web"])
+        ssm = door.cloud.aws.client("ssm", region=door.away.region, account=door.account.account_id)
+        ssm.put_parameter(Name="/golden/db", Value="y", Type="String", Overwrite=True)
+        door.cloud.pass_time(600.0)
+        self.names(door, other)
+        assert door.inventory.parameter_values(door.away, ["/golden/db"]) == {"/golden/db": "y"}
+        assert door.inventory.parameter_values(door.away, ["/golden/db"]) == {"/golden/db": "y"}
+
+    def test_one_owner_s_refused_value_is_its_own_trouble(self, door: Door) -> None:
+        other = Owner("test", "images", "db")
+        for owner in (OWNER, other):
+            owned(door, owner=owner)
+            self.put(door, f"/golden/{owner.name}", owner)
+        look(door)
+        self.names(door, OWNER)
+        door.fault("refuse", operation="ssm.GetParameters", nth=1, code="AccessDeniedException", status=400)
+        assert door.inventory.parameter_values(door.away, ["/golden/web"]) == {"/golden/web": "x"}
+
+    def test_an_owner_of_whom_nothing_is_known_is_listed_at_the_next_resync_only(self, door: Door) -> None:
+        self.put(door, "/golden/web", OWNER)
+        door.inventory.parameters_of(door.away).begins(OWNER, door.now)
+        door.forget_audit()
+        assert self.names(door, OWNER, fresh=False) == []
+        assert door.counts() == {}
+        door.cloud.pass_time(600.0)
+        assert self.names(door, OWNER) == ["/golden/web"]
 
     def test_a_failure_is_raised(self, door: Door) -> None:
         door.fault("region_down", region=door.away.region)

@@ -72,6 +72,20 @@ def test_a_parameter_stays_untouched(corner: World, name: str, tags: list[tuple[
     assert corner.parameter(parameter, AWAY) == image_of(corner, name, AWAY)["ImageId"]
 
 
+def test_a_parameter_of_its_own_that_neither_status_nor_images_tell_of_is_found_and_set(corner: World, name: str) -> None:
+    """It is not listed before the first write, which is refused where there is one."""
+    parameter, before = f"/{name}/current", corner.seed(region=AWAY)
+    wire = [{"Key": "goldenami.dev/owner", "Value": owner_tag(corner, name)}]
+    corner.ssm(AWAY).put_parameter(Name=parameter, Value=before, Type="String", DataType="aws:ec2:image", Tags=wire)
+
+    corner.apply(with_alias(corner, name))
+    corner.ready(name)
+
+    image = image_of(corner, name, AWAY)["ImageId"]
+    assert corner.parameter(parameter, AWAY) == image
+    assert corner.ssm(AWAY).get_parameter(Name=parameter)["Parameter"]["Version"] == 2
+
+
 def test_looks_at_what_is_right_make_no_new_parameter_version(corner: World, name: str) -> None:
     corner.apply(with_alias(corner, name))
     corner.ready(name)

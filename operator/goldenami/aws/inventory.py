@@ -168,6 +168,7 @@ class Inventory:
             needs_default_key=needs_default_key,
             needs_public=needs_public,
             not_older_than=not_older_than,
+            is_open=self._at(place).holding.answers,
         )
 
     def key(self, place: Place, key_id: str) -> KeyFacts:
@@ -238,10 +239,12 @@ class Inventory:
     def _at(self, place: Place) -> _Place:
         with self._lock:
             if place not in self._places:
+                holding = Holding(place, self._calls, self._clock)
                 self._places[place] = _Place(
-                    Holding(place, self._calls, self._clock),
+                    holding,
                     Permissions(place, self._calls, self._clock),
-                    Parameters(place, self._calls, self._clock),
+                    # Who has images there has parameters there.
+                    Parameters(place, self._calls, self._clock, expected=holding.owners),
                     evidence.Listings(place, self._calls, self._clock),
                     # Not right away: what is known was just read.
                     audited_at=self._clock(),

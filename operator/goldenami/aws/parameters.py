@@ -1,24 +1,23 @@
 """Aliases: the SSM parameters that carry our owner tag, listed for all owners of a place together.
 
-DescribeParameters filters by tags and does not tell them. So one listing asks for up to fifty owners at once, and whose a parameter is gets
-settled the first time it is seen, by one listing for its owner alone.
+DescribeParameters filters by tags and does not tell them. So one listing asks for up to fifty owners at once; whose a parameter is gets
+settled when it is first seen (`goldenami.aws.attribution`).
 """
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from goldenami.aws import translate
+from goldenami.aws import attribution, translate
 from goldenami.aws.calls import Calls
 from goldenami.aws.dated import Dated
-from goldenami.aws.errors import NotFound
+from goldenami.aws.errors import FixTheAccess, FixTheSpec, NotFound
 from goldenami.aws.holding import paged
 from goldenami.plan.identity import OWNER, Owner, owner_of
 from goldenami.plan.values import Parameter, Past, Place
 
 PAGE = 50
-OWNERS_A_CALL = 50
 NAMES_A_CALL = 10
 SETTLE_SECONDS = 5.0
 FORGET_SECONDS = 86_400.0
@@ -27,10 +26,10 @@ FORGET_SECONDS = 86_400.0
 
 @dataclass
 class _Own:
-    """One owner's parameters by name. `settled_at`: when they were last listed for this owner alone."""
+    """One owner's parameters by name. `listed_at`: as of when they are known."""
 
     names: set[str] = field(default_factory=set)
-    settled_at: float = -1.0
+    listed_at: float = -1.0
     asked_at: float = 0.0
 
 
@@ -43,45 +42,96 @@ class _Write:
 
 
 class Parameters:
-    """Of one place. Safe to use from several threads."""
+    """Of one place. Safe to use from several threads.
 
-    def __init__(self, place: Place, calls: Calls, clock: Callable[[], float]) -> None:
+    `expected`: owners that will ask here, as far as that is known; they are part of the first listing, so that a process that has just
+    started lists once for all of them.
+    """
+
+    def __init__(
+        self, place: Place, calls: Calls, clock: Callable[[], float], expected: Callable[[], Iterable[Owner]] = lambda: ()
+    ) -> None:
         self._place = place
         self._calls = calls
         self._clock = clock
+        self._expected = expected
         self._lock = threading.Lock()
         self._owners: dict[str, _Own] = {}
         self._listed: dict[str, Parameter] = {}
-        self._first_seen: dict[str, float] = {}
+        self._holders: dict[str, str] = {}
+        """The owner of each name, as far as it is known."""
         self._writes: dict[str, _Write] = {}
         self._sent: dict[str, tuple[float, str]] = {}
+        self._neighbours: dict[str, tuple[int, str]] = {}
+        """Version and value of what was read along with others, until somebody asks."""
+        self._valued: set[str] = set()
+        """Names whose value was read once."""
         self._read = Dated(self._read_all, clock)
 
     def of(self, owner: Owner, not_older_than: float) -> tuple[Parameter, ...]:
         """Without values. Raises AwsError."""
-        name = str(owner)
         with self._lock:
-            known = self._owners.setdefault(name, _Own())
+            known = self._owners.setdefault(str(owner), _Own())
             known.asked_at = self._clock()
-        if known.settled_at < 0:
-            self._settle(name, known)
-        if known.settled_at < not_older_than:
+        if known.listed_at < not_older_than:
             self._read.get(not_older_than)
-        if self._has_unsettled(known):
-            self._settle(name, known)
+        if known.listed_at < not_older_than:
+            # The listing of all is young enough, and began before anybody asked for this owner.
+            self._list_alone(str(owner), known)
         with self._lock:
             return tuple(self._listed[entry] for entry in sorted(known.names) if entry in self._listed)
 
+    def begins(self, owner: Owner, at: float) -> None:
+        """Nothing of this owner was known anywhere at that moment, so there is nothing to list before the next resync.
+
+        What is there all the same is not overwritten: creating it is refused, and then it is looked up.
+        """
+        with self._lock:
+            known = self._owners.setdefault(str(owner), _Own())
+            known.asked_at = self._clock()
+            if known.listed_at < 0:
+                known.listed_at = at
+
     def values(self, names: Sequence[str]) -> Mapping[str, str]:
-        """Present ones only. Raises AwsError."""
-        found: dict[str, str] = {}
-        for start in range(0, len(names), NAMES_A_CALL):
-            found |= self._values(list(names[start : start + NAMES_A_CALL]))
+        """Present ones only. What a call has room for is filled with others that somebody will ask for. Raises AwsError."""
+        found = self._told_before(names)
+        wanted = [name for name in names if name not in found]
+        for start in range(0, len(wanted), NAMES_A_CALL):
+            found |= self._values(wanted[start : start + NAMES_A_CALL])
         return found
 
+    def _told_before(self, names: Sequence[str]) -> dict[str, str]:
+        """What was read along with others, of the version that is listed; told once, for whoever asks again wants it anew."""
+        with self._lock:
+            near = {name: self._neighbours.pop(name) for name in names if name in self._neighbours}
+            listed = {name: self._listed[name].version for name in near if name in self._listed}
+        return {name: value for name, (version, value) in near.items() if listed.get(name) == version}
+
     def _values(self, names: list[str]) -> dict[str, str]:
+        others = self._unvalued(NAMES_A_CALL - len(names), names)
+        try:
+            rows = self._values_of([*names, *others])
+        except (FixTheAccess, FixTheSpec):
+            if not others:
+                raise
+            # One of the others may be what is refused, and that is its owner's trouble alone.
+            rows = self._values_of(names)
+        with self._lock:
+            self._valued.update(names, others)
+            self._neighbours |= {name: told for name, told in rows.items() if name not in names}
+        return {name: value for name, (_, value) in rows.items() if name in names}
+
+    def _values_of(self, names: list[str]) -> dict[str, tuple[int, str]]:
         answer = self._calls.ssm(self._place, "GetParameters", lambda ssm: ssm.get_parameters(Names=names), about=", ".join(names))
-        return {row["Name"]: row["Value"] for row in answer["Parameters"]}
+        return {row["Name"]: (int(row.get("Version", 0)), row["Value"]) for row in answer["Parameters"]}
+
+    def _unvalued(self, room: int, names: Sequence[str]) -> list[str]:
+        """Others' that are listed and whose value was never read: after a start, that is everybody's."""
+        if room <= 0:
+            return []
+        with self._lock:
+            fresh = (name for name, known in self._listed.items() if name not in self._valued and known.tags and name not in names)
+            return [name for _, name in zip(range(room), fresh, strict=False)]
 
     def history(self, name: str) -> tuple[Past, ...]:
         """Oldest first. Raises AwsError."""
@@ -100,18 +150,26 @@ class Parameters:
     def one(self, name: str) -> Parameter | None:
         """Anybody's, with its tags; None when there is none. Raises AwsError."""
         rows = self._list({"Key": "Name", "Option": "Equals", "Values": [name]})
-        if not rows:
-            return None
         try:
-            answer = self._calls.ssm(
-                self._place,
-                "ListTagsForResource",
-                lambda ssm: ssm.list_tags_for_resource(ResourceType="Parameter", ResourceId=name),
-                about=name,
-            )
+            return replace(rows[0], tags=self._tags_now(name)) if rows else None
         except NotFound:
             return None
-        return replace(rows[0], tags=translate.tags(answer.get("TagList")))
+
+    def _tags(self, name: str) -> Mapping[str, str]:
+        """None of one that has gone meanwhile."""
+        try:
+            return self._tags_now(name)
+        except NotFound:
+            return {}
+
+    def _tags_now(self, name: str) -> Mapping[str, str]:
+        answer = self._calls.ssm(
+            self._place,
+            "ListTagsForResource",
+            lambda ssm: ssm.list_tags_for_resource(ResourceType="Parameter", ResourceId=name),
+            about=name,
+        )
+        return translate.tags(answer.get("TagList"))
 
     def wrote(self, parameter: Parameter) -> None:
         """Our own write, with the tags it has now."""
@@ -148,62 +206,82 @@ class Parameters:
 
     def _apply(self, name: str, parameter: Parameter | None) -> None:
         owner = owner_of(parameter.tags) if parameter else None
-        for other in self._owners.values():
-            other.names.discard(name)
-        if parameter is None or owner is None:
+        self._hold(name, str(owner) if owner else None)
+        if owner is None or parameter is None:
             self._listed.pop(name, None)
-            return
-        self._listed[name] = parameter
-        self._owners.setdefault(str(owner), _Own()).names.add(name)
+        else:
+            self._listed[name] = parameter
 
-    def _has_unsettled(self, known: _Own) -> bool:
-        """Whether a name that belongs to nobody yet has shown up since this owner was last listed alone."""
-        with self._lock:
-            claimed = {name for own in self._owners.values() for name in own.names}
-            return any(self._first_seen.get(name, 0.0) > known.settled_at for name in self._listed.keys() - claimed)
-
-    def _settle(self, owner: str, known: _Own) -> None:
+    def _list_alone(self, owner: str, known: _Own) -> None:
         began = self._clock()
-        rows = self._list({"Key": f"tag:{OWNER}", "Option": "Equals", "Values": [owner]})
+        rows = self._list_of([owner])
         with self._lock:
+            for gone in known.names - {row.name for row in rows}:
+                self._hold(gone, None)
             for row in rows:
-                self._see(replace(row, tags={OWNER: owner}), began)
-            names = {row.name for row in rows}
-            for other in self._owners.values():
-                other.names -= names
-            known.names = names
-            known.settled_at = began
+                self._claim(row, owner)
+            known.listed_at = began
             self._refold(began)
 
     def _read_all(self) -> None:
         began = self._clock()
         owners = self._asking(began)
-        rows: list[Parameter] = []
-        for start in range(0, len(owners), OWNERS_A_CALL):
-            rows += self._list({"Key": f"tag:{OWNER}", "Option": "Equals", "Values": owners[start : start + OWNERS_A_CALL]})
+        listings = [self._list_of(batch) for batch in attribution.batches(owners)]
+        batch_of = {row.name: number for number, rows in enumerate(listings) for row in rows}
         with self._lock:
-            owner_of_name = {name: owner for owner, own in self._owners.items() for name in own.names}
-            listed = {row.name for row in rows}
-            for gone in self._listed.keys() - listed:
+            holders = dict(self._holders)
+        new = {name: batch for name, batch in batch_of.items() if name not in holders}
+        holders |= self._attributed(owners, new)
+        with self._lock:
+            for gone in self._listed.keys() - batch_of.keys():
                 del self._listed[gone]
-                self._first_seen.pop(gone, None)
-            for row in rows:
-                owner = owner_of_name.get(row.name)
-                self._see(replace(row, tags={OWNER: owner}) if owner else row, began)
-            for own in self._owners.values():
-                own.names &= listed
+                self._hold(gone, None)
+            for row in (row for rows in listings for row in rows):
+                self._claim(row, holders.get(row.name))
+            for own in (self._owners[owner] for owner in owners if owner in self._owners):
+                own.listed_at = max(own.listed_at, began)
             self._refold(began)
 
+    def _attributed(self, owners: Sequence[str], new: Mapping[str, int]) -> dict[str, str]:
+        """Whose these are: by their own tags where they are few, else by questions about all owners."""
+        if not new:
+            return {}
+        if len(new) <= attribution.calls(owners):
+            tagged = {name: owner_of(self._tags(name)) for name in sorted(new)}
+            return {name: str(owner) for name, owner in tagged.items() if owner}
+        answers = [
+            [row.name for batch in attribution.batches(asked) for row in self._list_of(batch)] for asked in attribution.questions(owners)
+        ]
+        return attribution.spelled(owners, new, answers)
+
     def _asking(self, now: float) -> list[str]:
-        """Owners that somebody still asks for; deleted objects stop asking."""
+        """Owners that somebody still asks for; deleted objects stop asking. At a start, those that are about to."""
+        first = self._read.peek() is None
         with self._lock:
+            installations = {owner.partition("/")[0] for owner in self._owners}
+            for expected in self._expected() if first else ():
+                if expected.installation in installations:
+                    self._owners.setdefault(str(expected), _Own(asked_at=now))
             for owner in [owner for owner, own in self._owners.items() if now - own.asked_at > FORGET_SECONDS]:
-                del self._owners[owner]
+                for name in self._owners.pop(owner).names:
+                    self._holders.pop(name, None)
             return sorted(self._owners)
 
-    def _see(self, parameter: Parameter, began: float) -> None:
-        self._first_seen.setdefault(parameter.name, began)
-        self._listed[parameter.name] = parameter
+    def _claim(self, row: Parameter, owner: str | None) -> None:
+        """Takes a row into the listing; whose it is may not be known."""
+        self._listed[row.name] = replace(row, tags={OWNER: owner}) if owner else row
+        self._hold(row.name, owner)
+
+    def _hold(self, name: str, owner: str | None) -> None:
+        before = self._holders.get(name)
+        if before == owner:
+            return
+        if before in self._owners:
+            self._owners[before].names.discard(name)
+        self._holders.pop(name, None)
+        if owner is not None:
+            self._holders[name] = owner
+            self._owners.setdefault(owner, _Own(asked_at=self._clock())).names.add(name)
 
     def _refold(self, began: float) -> None:
         """A listing that began before a write, or hardly after it, does not undo it."""
@@ -212,6 +290,9 @@ class Parameters:
                 del self._writes[name]
             else:
                 self._apply(name, write.parameter)
+
+    def _list_of(self, owners: Sequence[str]) -> list[Parameter]:
+        return self._list({"Key": f"tag:{OWNER}", "Option": "Equals", "Values": list(owners)})
 
     def _list(self, by: dict[str, Any]) -> list[Parameter]:
         rows = paged(

@@ -66,12 +66,23 @@ def listed_since(world: World, declared: GoldenImage) -> float:
 
 def remember(world: World, declared: GoldenImage, account: Account, views: Iterable[RegionView]) -> Memory:
     """From the status; for a channel that it does not know, from what its parameters named, as SSM remembers it."""
+    views = list(views)
     names = [channel.name for channel in declared_channels(declared)]
     told = {row.name: _standing(row) for row in declared.status.channels if row.since and row.name in names}
+    if _begins(declared, views):
+        for view in views:
+            owner = Owner(world.installation, declared.namespace, declared.name)
+            world.inventory.parameters_of(view.place).begins(owner, view.read_epoch_seconds)
     unknown = [name for name in names if name not in told]
     if not unknown or not declared.spec.aliases:
         return Memory(told, {})
     return _recalled(world, declared, account, unknown, told, {view.place.region: view for view in views})
+
+
+def _begins(declared: GoldenImage, views: Sequence[RegionView]) -> bool:
+    """Whether nothing tells of parameters that may be there: neither the status, nor an image in any region, of now or released."""
+    told = declared.status.aliases or any(row.since for row in declared.status.channels)
+    return not told and not any(view.problem or view.images for view in views)
 
 
 def _standing(row: ChannelStatus) -> Standing:

@@ -75,7 +75,7 @@ def publish(
         _result(told, surplus if not mutable else ()),
         _status(declared, findings, known),
         () if mutable else actions,
-        _outcome(told),
+        _outcome(world, told),
     )
 
 
@@ -245,7 +245,10 @@ def _status(declared: GoldenImage, findings: tuple[AliasFinding, ...], known: Ma
     return [rows[key] for key in sorted(rows)]
 
 
-def _outcome(findings: tuple[AliasFinding, ...]) -> Outcome:
-    waiting = any(finding.alias.image_id and finding.reason is Reason.ALIAS_PENDING for finding in findings)
+def _outcome(world: World, findings: tuple[AliasFinding, ...]) -> Outcome:
+    """What was sent is read a second after it was sent, not a second after the look."""
+    waiting = [finding.alias for finding in findings if finding.alias.image_id and finding.reason is Reason.ALIAS_PENDING]
     failed = any(finding.reason.outcome is Meaning.RETRYING for finding in findings)
-    return Outcome(next_look_seconds=report.STEP_SECONDS if waiting else None, failed=failed)
+    sent = [told[0] for alias in waiting if (told := world.inventory.parameter_sent(alias.place, alias.parameter))]
+    spent = min(max(0.0, world.now() - max(sent, default=0.0)), report.STEP_SECONDS / 2)
+    return Outcome(next_look_seconds=report.STEP_SECONDS - (spent if sent else 0.0) if waiting else None, failed=failed)
