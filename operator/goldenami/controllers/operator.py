@@ -1,6 +1,6 @@
 """The operator process: everything is put together here, started in order, and ended in order.
 
-Start: health and metrics, our kinds served, the Lease, reconcilers, caretakers, the watch. End (SIGTERM): no new look and no new mutation,
+Start: health and metrics, reconcilers, our kinds served, the Lease, caretakers, the watch. End (SIGTERM): no new look and no new mutation,
 running looks finish, the Lease is released. A second signal ends at once.
 """
 
@@ -68,7 +68,8 @@ class Engine:
 
 
 BuildReconcilers = Callable[[Engine], Mapping[str, Reconciler]]
-"""Reconcilers by CamelCase kind; called once, in a thread of its own, when this process has become the active one."""
+"""Reconcilers by CamelCase kind; called once, in a thread of its own, before this process may be the active one: it reads models and makes
+clients, and asks neither AWS nor Kubernetes for anything."""
 
 
 def run(settings: Settings, build: BuildReconcilers) -> int:
@@ -107,13 +108,10 @@ class Operator:
         heart = asyncio.create_task(self._keep_beating())
         health = self._serve_health()
         try:
+            reconcilers = await asyncio.to_thread(self._build, self._engine())
             if await self._until_ours():
-                await self._work()
+                await self._work(reconcilers)
             return await self._leave()
-        except Exception:
-            # Only building the reconcilers can fail here: nothing runs yet, so whoever stands by may have its turn at once.
-            await self._hand_over_lease()
-            raise
         finally:
             heart.cancel()
             if health is not None:
@@ -204,8 +202,7 @@ class Operator:
 
     # Working -----------------------------------------------------------------------------------------------------------------------------
 
-    async def _work(self) -> None:
-        reconcilers = await asyncio.to_thread(self._build, self._engine())
+    async def _work(self, reconcilers: Mapping[str, Reconciler]) -> None:
         pool = ThreadPoolExecutor(self._settings.workers, thread_name_prefix="reconcile")
         self._caretakers = Caretakers(
             reconcilers,
@@ -290,8 +287,9 @@ class Operator:
         if self._exit is Exit.GRACE_EXCEEDED:
             # What runs cannot be stopped and may still write, so the Lease is not handed over early, and no thread is waited for.
             _end_process(Exit.GRACE_EXCEEDED)
-        await asyncio.to_thread(self._events.close)
         await self._hand_over_lease()
+        # What is still to be told is no reason to keep the next one waiting.
+        await asyncio.to_thread(self._events.close)
         LOG.info("done")
         return int(self._exit)
 
