@@ -18,17 +18,18 @@ from goldenami.controllers.operator import Engine
 from goldenami.controllers.world import World
 from goldenami.plan.identity import Owner, image_version_name
 
-AUDIT_SECONDS = 60.0
-"""Between two rounds of the audit of permissions in one account and region."""
+AUDIT_SECONDS, AUDIT_CALLS = 60.0, 10
+"""The budget of the audit of permissions, by account and region: so many calls a round, and a round a minute (`audit_seconds`)."""
 
 
 def build(engine: Engine) -> Mapping[str, Reconciler]:
-    """Called once, when this process has become the active one."""
+    """Called once, while this process does not know yet whether it is the active one: nobody is asked anything."""
     sessions = Sessions(workers=engine.settings.workers * 2)
     threading.Thread(target=sessions.preload, name="preload", daemon=True).start()
     calls = Calls(sessions, Pacer())
-    # Whoever compares more often than once a minute wants permissions compared as often.
-    inventory = Inventory(calls, on_change=_waker(engine), audit_seconds=min(AUDIT_SECONDS, engine.settings.interval_seconds))
+    inventory = Inventory(
+        calls, on_change=_waker(engine), audit_calls=AUDIT_CALLS, audit_seconds=audit_seconds(engine.settings.interval_seconds)
+    )
     effects = Effects(calls, inventory)
     threading.Thread(target=_close_at_the_end, args=(engine.stopping, effects), name="no-new-writes", daemon=True).start()
     world = World(
@@ -47,6 +48,11 @@ def build(engine: Engine) -> Mapping[str, Reconciler]:
         IMAGE_VERSION.kind: ImageVersions(world),
         AWS_ACCOUNT.kind: AWSAccounts(world),
     }
+
+
+def audit_seconds(interval_seconds: float) -> float:
+    """Between two rounds. Whoever compares more often than once a minute wants permissions compared as often, and pays for it."""
+    return min(AUDIT_SECONDS, interval_seconds)
 
 
 def _waker(engine: Engine) -> Callable[[Owner, str], None]:
