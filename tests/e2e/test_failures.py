@@ -138,7 +138,7 @@ def test_ids_that_are_listed_late_are_not_made_twice(trouble: World, name: str) 
 
 
 def test_a_pending_copy_tells_its_progress(trouble: World, name: str) -> None:
-    with changed_settings(trouble.aws, copy_seconds=8.0, copy_spread=1.0):
+    with changed_settings(trouble.aws, copy_seconds=15.0, copy_spread=1.0):
         trouble.apply(declared(trouble, name, regions=(AWAY,)))
         until(trouble, lambda: 0 < replica(trouble, AWAY, name).get("progress", 0) < 100, "progress")
 
