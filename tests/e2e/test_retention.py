@@ -60,7 +60,7 @@ def launched(corner: World) -> Iterator[list[str]]:
 def test_what_no_limit_keeps_is_disabled_and_then_gone_with_its_snapshots_and_its_object(corner: World, name: str) -> None:
     ids = family(corner, name, "1.0.0", "1.1.0", "2.0.0")
 
-    retain(corner, name, keepLast=2, retire={"disableFor": "1h"})
+    retain(corner, name, keepLast=2, keepFor="30d", keepIfLaunchedWithin="30d", retire={"disableFor": "1h"})
     until(corner, lambda: state(corner, ids["1.0.0"]) == "disabled", "the oldest disabled")
     corner.ready(name)
 

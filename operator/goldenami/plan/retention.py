@@ -87,6 +87,9 @@ def _candidate(member: Member, family: Sequence[Member], policy: Policy | None, 
         return ""
     if member.expires_at is not None and member.expires_at <= now:
         return "it has expired"
+    if member.stage in GOING and not member.made_at:
+        # No image is left to tell its age: to keep it now would be to make it anew.
+        return "nothing is left of it"
     if policy is None or not policy.limited:
         return ""
     return "" if any(keeps(member, family, policy, now) for keeps in _LIMITS) else "no limit of the policy keeps it"

@@ -176,6 +176,21 @@ def test_deprecation(member: Member, stage: Stage | None) -> None:
     assert stages(member, policy=Policy(keep_last=9, deprecate_after_seconds=30 * DAY_SECONDS))["1.0.0"] == stage
 
 
+@pytest.mark.parametrize(
+    ("policy", "facts", "stage"),
+    [
+        pytest.param(Policy(keep_for_seconds=1), {"stage": "Retired"}, "Retired", id="deregistered everywhere, and not yet told so"),
+        pytest.param(Policy(keep_for_seconds=1), {"stage": "Disabled", "gone": True}, "Retired", id="deregistered by somebody else"),
+        pytest.param(Policy(keep_last=9), {"stage": "Retired", "gone": True}, "Retired", id="a policy that would have kept it"),
+        pytest.param(None, {"stage": "Retired", "gone": True}, "Retired", id="no policy any more"),
+        pytest.param(LAST_TWO, {"stage": "Retired", "gone": True, "held": "a"}, "Active", id="a channel that names it has it made anew"),
+    ],
+)
+def test_what_is_gone_is_not_made_anew_to_be_kept(policy: Policy | None, facts: dict[str, Any], stage: Stage) -> None:
+    """Without an image nothing tells its age, and what is not known to be old is kept."""
+    assert stages(Member("1.0.0", **facts), policy=policy)["1.0.0"] == stage
+
+
 def test_a_policy_that_is_taken_back_gives_everything_back() -> None:
     assert stages(made("1.0.0", stage="Disabled", disabled_since=NOW - 5), policy=None)["1.0.0"] == "Active"
 
