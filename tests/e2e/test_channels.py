@@ -148,6 +148,7 @@ def test_a_slow_region(corner: World, name: str, rollout: str | None, meanwhile:
     finally:
         corner.aws.lab.remove_fault(fault)
 
+    look_again(corner, name)
     corner.ready(name)
     assert names(corner, name) == {"2.0.0"}
     assert {image.get("version") for image in row(corner, name)["images"]} == {None}

@@ -64,7 +64,7 @@ class ImageVersions:
         results = self._results(version, look)
         status = report.image_version(seen.declared, version, look, observed, self._conditions(seen, results, version, look))
         self._tell(seen, status, look, acted)
-        return report.next_look(look, observed, self.world.now())
+        return report.next_look(look, observed, self.world.now(), mutable=seen.mutable)
 
     def _step(
         self, seen: Seen[ImageVersion], gatherer: Gatherer, decide: Callable[[Version, Observed], Look]
@@ -214,4 +214,4 @@ class ImageVersions:
         found = summary.summarize((result,), declared.generation, declared.status.conditions, datetime.now(UTC))
         status = report.image_version(declared, version, look, observed, found)
         self._tell(seen, status, look, acted)
-        return report.next_look(look, observed, self.world.now())
+        return report.next_look(look, observed, self.world.now(), mutable=seen.mutable)

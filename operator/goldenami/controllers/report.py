@@ -210,17 +210,24 @@ def progress_seconds(age_seconds: float) -> float:
     return math.inf if age_seconds < PROGRESS_AFTER_SECONDS else max(PROGRESS_SECONDS, POLL_SHARE * age_seconds)
 
 
-def next_look(look: Look, observed: Observed, now: float) -> caretaker.Outcome:
-    """The soonest that any region asks for; a retry backs off in the caretaker. `now`: the end of the look, in epoch seconds."""
+def next_look(look: Look, observed: Observed, now: float, *, mutable: bool) -> caretaker.Outcome:
+    """The soonest that any region asks for; a retry backs off in the caretaker. `now`: the end of the look, in epoch seconds.
+
+    A call that was refused backs off, too, whoever has to act: made at every step it would eat up the region's share of calls.
+    """
     findings = [finding for found in look.concerns.values() for finding in found]
+    refused = [finding for finding in findings if finding.failed and finding.outcome is not Outcome.PROGRESSING]
+    idle = {finding.region for finding in (refused if mutable else findings)}
     # Counted from what was seen: a second between two polls is not a second and a look.
     spent = max(0.0, now - observed.now)
-    pauses = [max(pause - spent, pause / 2) for finding in findings if (pause := _pause(finding, observed)) is not None]
-    failed = any(f.outcome is Outcome.RETRYING and f.reason not in (Reason.IN_USE, Reason.COPY_FAILED) for f in findings)
-    return caretaker.Outcome(next_look_seconds=min(pauses, default=None), failed=failed)
+    asked = [pause for finding in findings if (pause := _pause(finding, observed, acts=finding.region not in idle)) is not None]
+    pauses = [max(pause - spent, pause / 2) for pause in asked]
+    retried = [f for f in findings if f.outcome is Outcome.RETRYING and f.reason not in (Reason.IN_USE, Reason.COPY_FAILED)]
+    return caretaker.Outcome(next_look_seconds=min(pauses, default=None), failed=bool(refused or retried))
 
 
-def _pause(finding: Finding, observed: Observed) -> float | None:
+def _pause(finding: Finding, observed: Observed, *, acts: bool) -> float | None:
+    """`acts`: what is left to do in this region is done at the next step. Otherwise only what goes on by itself is worth a look."""
     if finding.reason is Reason.IN_USE:
         return IN_USE_LOOK_SECONDS
     if finding.reason is Reason.EVIDENCE_INCOMPLETE and finding.outcome is Outcome.PROGRESSING:
@@ -235,7 +242,8 @@ def _pause(finding: Finding, observed: Observed) -> float | None:
         return 5 * STEP_SECONDS
     # What only waits for another finding's image has no pause of its own: that finding has.
     waits = finding.reason in (Reason.SHARING_PENDING, Reason.SUSPENDED) and not finding.actions
-    return STEP_SECONDS if (finding.outcome is Outcome.PROGRESSING and not waits) or finding.actions else None
+    steps = (finding.outcome is Outcome.PROGRESSING and not waits) or finding.actions
+    return STEP_SECONDS if acts and steps else None
 
 
 def after_problem(problem: Problem) -> caretaker.Outcome:

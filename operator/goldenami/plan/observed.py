@@ -104,6 +104,8 @@ class Finding:
     cleanup: tuple[Action, ...] = ()
     """What comes after everything else in this place: a failed copy that cannot be removed must not keep an image from being shared."""
     outcome_override: Outcome | None = None
+    failed: bool = False
+    """An action of it was tried, or a need of it read, in vain: it is tried again with backoff, and not at the next step."""
 
     @property
     def outcome(self) -> Outcome:

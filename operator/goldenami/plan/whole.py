@@ -70,12 +70,12 @@ class Look:
 
 def _failed(finding: Finding, failures: Failures) -> Finding:
     problem = next((problem for action, problem in failures if action in (*finding.actions, *finding.cleanup)), None)
-    return replace(finding, reason=problem.reason, message=problem.message, outcome_override=None) if problem else finding
+    return replace(finding, reason=problem.reason, message=problem.message, outcome_override=None, failed=True) if problem else finding
 
 
 def _unread(finding: Finding, unread: Mapping[Need, Problem]) -> Finding:
     why = next((unread[need] for need in finding.needs if need in unread), None)
-    return replace(finding, reason=why.reason, message=why.message, needs=(), outcome_override=None) if why else finding
+    return replace(finding, reason=why.reason, message=why.message, needs=(), outcome_override=None, failed=True) if why else finding
 
 
 def _share_changed(shared: Shared, finding: Finding) -> Shared:
