@@ -56,6 +56,12 @@ class World:
             part = Snapshot(name, "completed", 100, encrypted, kms_key_arn, 8, owner_id=ACCOUNT.account_id, tags=tags)
             self.snapshots.setdefault(region, {})[name] = part
 
+    def add_in_flight(self, region: str, name: str, image: Image, kms_key_arn: str = "") -> None:
+        """The snapshot that EC2 makes for a pending image, which does not name it yet."""
+        description = f"Copied for DestinationAmi {image.image_id} from SourceAmi ami-x for SourceSnapshot snap-x."
+        part = Snapshot(name, "pending", 40, bool(kms_key_arn), kms_key_arn, 8, ACCOUNT.account_id, description, tags=image.tags)
+        self.snapshots.setdefault(region, {})[name] = part
+
     # --- what a look sees ---
 
     def view(self, version: Version, region: str, *, fresh: bool) -> RegionView:
@@ -155,11 +161,8 @@ class World:
         )
         self.images.setdefault(region, {})[image_id] = image
         if snapshot_id is None:
-            name = f"snap-new{self.made}"
-            description = f"Copied for DestinationAmi {image_id} from SourceAmi ami-x for SourceSnapshot snap-x."
-            part = Snapshot(name, "pending", 40, bool(key), key, 8, ACCOUNT.account_id, description, tags=dict(action.tags))
-            self.snapshots.setdefault(region, {})[name] = part
-            self.unseen.add(name)
+            self.add_in_flight(region, f"snap-new{self.made}", self.images[region][image_id], key)
+            self.unseen.add(f"snap-new{self.made}")
         else:
             self.images[region][image_id] = replace(image, snapshot_ids=(snapshot_id,))
         return image_id

@@ -22,6 +22,11 @@ def home_images(view: RegionView, version: Version) -> tuple[Image, ...]:
     return tuple(image for image in ours(view, version) if is_home(image))
 
 
+def live_homes(view: RegionView, version: Version) -> tuple[Image, ...]:
+    """Those of them that a copy can be made from, now or once they are ready."""
+    return tuple(image for image in home_images(view, version) if image.state not in BROKEN and image.state != "lost")
+
+
 def same_key(arn: str, reference: str) -> bool | None:
     """None: an alias, which only KMS can resolve."""
     if "alias/" in reference:
@@ -115,6 +120,18 @@ def becoming(version: Version, observed: Observed) -> Image | None:
     """A replica that will be able to stand in, once it is copied or enabled."""
     images = (image for region in sorted(version.regions) for image in ours(observed.regions[region], version))
     return next((image for image in images if image.state not in BROKEN and image.state != "lost"), None)
+
+
+def returning_home(version: Version, view: RegionView) -> Image | None:
+    """A home image that was released and is taken back as the source: there is no other."""
+    return None if live_homes(view, version) else next(iter(takeable(version, view, home=True)), None)
+
+
+def returning(version: Version, observed: Observed) -> dict[str, Image]:
+    """By region: a copy that was released and is taken back. It is this very version, so that nothing has to be made again."""
+    bare = (replica for replica in version.replicas if not alive(version, replica, observed))
+    copies = {replica.region: takeable(version, observed.regions[replica.region], home=False) for replica in bare}
+    return {region: found[0] for region, found in copies.items() if found}
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from goldenami.plan.candidates import (
     home_images,
     is_home,
     lost,
+    returning_home,
     reused,
     same_key,
     serves,
@@ -40,7 +41,7 @@ def _is_absent(version: Version, replica: Replica, observed: Observed) -> bool:
 
 
 def _waiting(version: Version, replica: Replica, observed: Observed) -> Image | None:
-    """A released image that only has to be taken back. A home image may serve here or not; `source` takes it back in either case."""
+    """A released image that only has to be taken back."""
     view = observed.regions[replica.region]
     homes = (image for image in takeable(version, view, home=True) if serves(version, view, replica, image))
     return next(iter((*takeable(version, view, home=False), *homes)), None)
@@ -169,7 +170,7 @@ def _absent(version: Version, replica: Replica, observed: Observed, source: Find
     waiting = _waiting(version, replica, observed)
     if waiting is not None:
         back = adoption.take_back(version, view, waiting)
-        return replace(back, actions=()) if is_home(waiting) else back  # a home image is taken back as the source
+        return replace(back, actions=()) if waiting == returning_home(version, view) else back  # that one is taken back as the source
     too_many = tags.too_many(version, replica.region)
     if too_many is not None:
         return too_many

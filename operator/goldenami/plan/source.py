@@ -10,7 +10,7 @@ from goldenami.api.reasons import Reason
 from goldenami.plan import adoption, attempts, identity, replicas, snapshots, tags
 from goldenami.plan.actions import Action, CreateImage, DeregisterImage, RegisterImage
 from goldenami.plan.attempts import MAX_ATTEMPTS
-from goldenami.plan.candidates import BROKEN, becoming, is_home, is_spare, lost, reused, stand_in, takeable
+from goldenami.plan.candidates import BROKEN, becoming, is_home, is_spare, live_homes, lost, returning, returning_home, reused, stand_in
 from goldenami.plan.candidates import home_images as home_images
 from goldenami.plan.desired import ImageSource, InstanceSource, SnapshotSource, Version
 from goldenami.plan.identity import HOME_ROLE
@@ -47,20 +47,29 @@ def _home(version: Version, observed: Observed, *, copying: bool) -> Finding:
     view = observed.regions[version.home_region]
     if view.problem:
         return problem(version.home_region, view.problem)
-    made = [image for image in home_images(view, version) if image.state not in BROKEN and image.state != "lost"]
+    made = live_homes(view, version)
     if made and reused(version, observed) is None:
         return _made(version, observed, min(made, key=lambda image: image.state != "available"), copying=copying)
-    back = takeable(version, view, home=True)
-    if back and reused(version, observed) is None:
-        return replace(adoption.take_back(version, view, back[0]), image=None)
+    back = returning_home(version, view)
+    if back is not None and reused(version, observed) is None:
+        return _taken_back(version, observed, back)
     if not copying or reused(version, observed) or stand_in(version, observed):
         # Never made twice: the replicas that exist are this version, and what the instance is now may be something else.
         return _resolved(version)
+    copies = tuple(returning(version, observed).values())
+    if copies:
+        return Finding(version.home_region, Reason.SOURCE_PENDING, f"{copies[0].image_id} is taken back; what is missing is copied from it")
     coming = becoming(version, observed)
     if coming is not None:
         told = f"{coming.image_id} is {coming.state}; what is missing is copied from it when it is available"
         return Finding(version.home_region, Reason.SOURCE_PENDING, told)
     return _absent_home(version, observed)
+
+
+def _taken_back(version: Version, observed: Observed, image: Image) -> Finding:
+    """After the copy that waits beside it: with a home image there its region would not miss that, and after a crash it stayed released."""
+    found = adoption.take_back(version, observed.regions[version.home_region], image)
+    return replace(found, image=None, actions=() if version.home_region in returning(version, observed) else found.actions)
 
 
 def _made(version: Version, observed: Observed, image: Image, *, copying: bool) -> Finding:

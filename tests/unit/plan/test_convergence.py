@@ -7,7 +7,7 @@ from copy import deepcopy
 from dataclasses import dataclass, replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from goldenami.api.reasons import Outcome, Reason
@@ -129,7 +129,10 @@ def put(world: World, of: Version, found: Found, number: int) -> None:
         image = replace(image, public=launch.public)
     if found.used:
         world.users[image.image_id] = "instance i-user"
-    world.add(found.region, image, kms_key_arn=key(region=found.region) if found.encrypted else "")
+    arn = key(region=found.region) if found.encrypted else ""
+    world.add(found.region, image, kms_key_arn=arn)
+    if state == "pending":
+        world.add_in_flight(found.region, f"snap-x{number}", image, arn)
 
 
 def world_of(of: Version, found: list[Found]) -> World:
@@ -218,7 +221,12 @@ def assert_left(world: World, of: Version, regions: tuple[str, ...]) -> None:
             assert image.state == "lost" or (of.delete and (world.users.get(image_id) or image.deregistration_protection)), image
 
 
+A_HOME = Found("good", HOME, HOME_ROLE, NOBODY, encrypted=False, used=False)
+WITH_A_KEY = Replica(HOME, key(region=HOME))
+
+
 @given(of=versions(), found=st.lists(FOUND, max_size=4), failing=st.integers(0, 3))
+@example(of=version(WITH_A_KEY, source=INSTANCE), found=[A_HOME, replace(A_HOME, kind="released", encrypted=True)], failing=0)
 @settings(max_examples=200, deadline=None)
 def test_any_beginning_ends_as_declared_and_then_nothing_is_done(of: Version, found: list[Found], failing: int) -> None:
     world = world_of(of, found)
@@ -236,7 +244,12 @@ SETTLED = FOUND.filter(lambda found: found.kind != "pending")
 """What becomes of a pending image while nobody looks is another end."""
 
 
+RELEASED_AT_HOME = Found("released", HOME, REPLICA_ROLE, NOBODY, encrypted=False, used=False)
+
+
 @given(of=versions(), found=st.lists(SETTLED, max_size=4), prefix=st.integers(0, 12))
+@example(of=version(HOME, PARIS, source=INSTANCE), found=[RELEASED_AT_HOME], prefix=1)
+@example(of=version(HOME, source=INSTANCE), found=[RELEASED_AT_HOME, replace(RELEASED_AT_HOME, role=HOME_ROLE)], prefix=2)
 @settings(max_examples=150, deadline=None)
 def test_killed_after_any_action_the_next_process_ends_in_the_same_state(of: Version, found: list[Found], prefix: int) -> None:
     undisturbed = Controller(world_of(of, found), of)

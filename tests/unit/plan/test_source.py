@@ -173,6 +173,30 @@ def test_a_version_that_exists_anywhere_is_not_made_again(state: str, reason: Re
     assert (found.reason, found.actions) == (reason, ())
 
 
+RELEASED_COPY = released(golden_ami("ami-copy", FROM_INSTANCE))
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        pytest.param(at(RELEASED_COPY), id="at home"),
+        pytest.param(replace(at(), regions={HOME: view(region=HOME), PARIS: view(RELEASED_COPY)}), id="elsewhere"),
+    ],
+)
+def test_a_copy_that_is_taken_back_is_waited_for_and_nothing_is_made_beside_it(seen: Observed) -> None:
+    found = source.look(version(HOME, PARIS, source=INSTANCE), seen, copying=True)
+    assert (found.reason, found.actions) == (Reason.SOURCE_PENDING, ())
+    assert "ami-copy is taken back" in found.message
+
+
+def test_of_a_copy_and_a_home_image_that_were_released_the_copy_comes_back_first() -> None:
+    of = version(HOME, source=INSTANCE)
+    first = source.look(of, at(released(MADE), RELEASED_COPY), copying=False)
+    assert (first.reason, first.actions) == (Reason.PROGRESSING, ())
+    then = source.look(of, at(released(MADE), golden_ami("ami-copy", FROM_INSTANCE)), copying=False)
+    assert [type(action) for action in then.actions] == [SetTags, RemoveTags]
+
+
 def failed(attempt: int, age: float = 1e6) -> Observed:
     image = home_ami("ami-failed", FROM_INSTANCE, state="failed", attempt=attempt, created_epoch_seconds=NOW - age, state_reason="broken")
     part = snapshot("snap-part", tags=image.tags, description="Created by CreateImage(i-1) for ami-failed")
