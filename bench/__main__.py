@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from bench import convergence, fleet, local_aws
+from bench.retirement import retirement
 from bench.stage import Stage, machine, stage
 
 PARTS: Mapping[str, tuple[str, Callable[[Stage], None]]] = {
@@ -23,16 +24,20 @@ PARTS: Mapping[str, tuple[str, Callable[[Stage], None]]] = {
     "edits": ("from an edit to AWS while 200 images rest", fleet.edits),
     "restart": ("from starting the process to everything known", fleet.restart),
     "failover": ("from the end of the active process to the standby's first call", fleet.failover),
+    "retire-3": ("100 versions in 3 regions disabled, then deregistered", lambda on: retirement(on, 3)),
+    "retire-10": ("the same in 10 regions; minutes, and only when named", lambda on: retirement(on, 10)),
     "scale": ("300 images in 10 regions; minutes, and only when named", fleet.scale),
 }
+LONG = ("retire-10", "scale")
+"""Measured only when named."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parts = "\n".join(f"  {name}: {what}" for name, (what, _) in PARTS.items())
-    parser.epilog = f"parts, all but `scale` by default:\n{parts}"
+    parser.epilog = f"parts, by default all but {' and '.join(LONG)}:\n{parts}"
     parser.add_argument("parts", nargs="*", choices=[[], *PARTS], metavar="part", help="what to measure")
-    chosen = parser.parse_args().parts or [name for name in PARTS if name != "scale"]
+    chosen = parser.parse_args().parts or [name for name in PARTS if name not in LONG]
     print(f"$ python -m bench {shlex.join(chosen)}\n{machine()}")
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="goldenami-bench-") as folder, stage(Path(folder)) as on:
