@@ -196,3 +196,20 @@ def test_every_example_becomes_ready_and_what_is_broken_is_repaired(whole_story:
     assert [operation for _, operation in breakages] == ["modify-image-attribute", "modify-image-attribute", "deregister-image"], said
     assert len(re.findall(r"✓ repaired after \d+\.\d s: ami-", said)) == len(breakages), said
     demo.assert_nothing_left()
+
+
+def test_a_version_is_promoted_and_left_again_and_the_oldest_goes_once_nobody_uses_it(whole_story: Demo) -> None:
+    demo = whole_story
+    assert demo.code(seconds=STORY_SECONDS) == 0, demo.said()
+    said = demo.said()
+    typed = re.findall(r"\$ (kubectl -n images patch \S+ \S+|aws ec2 (?:run|terminate)-instances)", said)
+    app, policy = "kubectl -n images patch gi app", "kubectl -n images patch rp standard"
+    assert typed == [app, app, app, "aws ec2 run-instances", policy, "aws ec2 terminate-instances"], said
+    stable = "/golden/app/stable names"
+    moved = re.findall(rf"✓ .* s: {stable} (\S+) in 2 regions, by (\d) calls of PutParameter and none of CopyImage(.*)", said)
+    assert moved == [("1.2.0", "2", "."), ("1.1.0", "2", "; 1.2.0 is deprecated now.")], said
+    (instance,) = re.findall(r"✓ launched after .* s: (i-\w+) runs", said)
+    assert re.search(rf"✓ refused after .* s: ami-\w+ in eu-west-1 stays: it is used by instance {instance}", said), said
+    refused, gone = said.index("✓ refused"), said.index("✓ gone")
+    assert "app 1.0.0 in eu-west-1: ami-" in said[refused:gone]
+    assert re.search(r"✓ gone after .* s: 2 AMIs and 2 snapshots of 1.0.0; 1.1.0 and 1.2.0 stay", said), said

@@ -11,7 +11,7 @@ from rich.console import Console
 from goldenami.api.golden_image import GoldenImage
 from goldenami.api.image_version import ImageVersion
 from goldenami.cli.demo.drift import breakages
-from goldenami.cli.demo.picture import Object, Picture, Replica, changes, picture, problems, table
+from goldenami.cli.demo.picture import Object, Picture, Replica, Retiring, changes, picture, problems, table
 from goldenami.local.aws import LocalAws
 
 NOW = "2026-11-21T05:26:00Z"
@@ -37,7 +37,7 @@ def golden_image(**status: Any) -> GoldenImage:
     return GoldenImage.from_object({"kind": "GoldenImage", "metadata": metadata, "spec": spec, "status": status})
 
 
-def image_version(*replicas: dict[str, Any], sharing: dict[str, Any] | None = None) -> ImageVersion:
+def image_version(*replicas: dict[str, Any], sharing: dict[str, Any] | None = None, stage: str | None = None) -> ImageVersion:
     spec = {
         "goldenImage": "web",
         "version": "1.0.0",
@@ -46,6 +46,7 @@ def image_version(*replicas: dict[str, Any], sharing: dict[str, Any] | None = No
         "source": {"image": {"id": AMI}},
         "replicas": [{"region": "eu-west-1"}],
         **({"sharing": sharing} if sharing is not None else {}),
+        **({"stage": stage} if stage is not None else {}),
     }
     metadata = {"name": "web-1.0.0", "namespace": "images", "generation": 1}
     return ImageVersion.from_object({"kind": "ImageVersion", "metadata": metadata, "spec": spec, "status": {"replicas": list(replicas)}})
@@ -87,10 +88,30 @@ SHARED = {"accounts": ["222222222222"]}
         pytest.param(
             golden_image(), image_version(STATE), replace(COPIED, shared_with=(), published=False), id="undeclared sharing names nobody"
         ),
+        pytest.param(
+            golden_image(),
+            image_version({**STATE, "deprecationTime": NOW}, sharing=SHARED, stage="Deprecated"),
+            replace(COPIED, published=False, deprecated=True),
+            id="a rollback deprecates",
+        ),
+        pytest.param(
+            golden_image(),
+            image_version({**STATE, "deprecationTime": NOW}, sharing=SHARED),
+            replace(COPIED, published=False),
+            id="the time that EC2 gives every public image is no deprecation",
+        ),
     ],
 )
 def test_a_row_is_one_region_of_one_version(family: GoldenImage, version: ImageVersion, row: Replica) -> None:
     assert picture([family], [version], []).replicas == (row,)
+
+
+def test_a_version_that_goes_is_told_with_what_keeps_it() -> None:
+    rows = [{"version": "0.8.0", "stage": "Disabled", "message": "in use"}, {"version": "0.9.0", "stage": "Deprecated"}]
+    shown = picture([golden_image(retiring=rows)], [], [])
+    assert shown.going == (Retiring("images", "web", "0.8.0", "in use"),)
+    assert shown.retiring(("images", "web", "0.8.0")) == shown.going[0]
+    assert shown.retiring(("images", "web", "0.9.0")) is None
 
 
 @pytest.mark.parametrize(
@@ -143,7 +164,17 @@ def test_hope_ends_when_all_that_is_left_is_stalled(objects: tuple[Object, ...],
             id="all at once",
         ),
         pytest.param(Picture((), (COPIED,)), Picture((), (WAITING,)), [f"web 1.0.0 in eu-west-1: {AMI} is gone"], id="an image is gone"),
+        pytest.param(
+            Picture((), (COPIED,)), Picture(), [f"web 1.0.0 in eu-west-1: {AMI} is gone"], id="a version is gone with its last image"
+        ),
+        pytest.param(
+            Picture((), (COPIED,)),
+            Picture((), (replace(COPIED, deprecated=True),)),
+            [f"web 1.0.0 in eu-west-1: {AMI} is deprecated"],
+            id="an image is deprecated",
+        ),
         pytest.param(Picture((READY,)), Picture((WORKING,)), ["GoldenImage web is no longer Ready (Copying)"], id="readiness lost"),
+        pytest.param(Picture((READY,)), Picture((replace(WORKING, reason=""),)), [], id="an edit alone is no line"),
         pytest.param(
             Picture((WORKING,)),
             Picture((STALLED,)),
@@ -159,13 +190,14 @@ def test_a_log_has_a_line_for_each_change_and_none_for_rest(before: Picture, aft
 
 @pytest.mark.parametrize("width", [pytest.param(100, id="100 columns"), pytest.param(80, id="80 columns")])
 def test_the_table_keeps_one_line_per_region(width: int) -> None:
-    rows = (replace(COPIED, region="ap-southeast-2"), PENDING, replace(WAITING, region="us-east-1"))
+    passed_by = replace(COPIED, region="us-west-2", deprecated=True)
+    rows = (replace(COPIED, region="ap-southeast-2"), PENDING, replace(WAITING, region="us-east-1"), passed_by)
     console = Console(width=width, no_color=True)
     with console.capture() as drawn:
         console.print(table(Picture((), rows)))
     header, *lines = drawn.get().splitlines()
     assert header.split() == ["image", "region", "AMI", "state", "shared", "with", "alias"]
-    assert [words in line for words, line in zip(["✓ available", "━━━━━━ 40", "waiting"], lines, strict=True)] == [True] * 3
+    assert [words in line for words, line in zip(["✓ available", "━━━━━━ 40", "waiting", "✓ deprecated"], lines, strict=True)] == [True] * 4
     if width == 100:
         assert all(ALIAS in line for line in lines)
 

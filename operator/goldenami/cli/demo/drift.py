@@ -2,38 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Any
 
 from botocore.exceptions import ClientError
 
-from goldenami.cli.demo.errors import DemoError
 from goldenami.cli.demo.picture import Picture, Replica
+from goldenami.cli.demo.step import Step
 from goldenami.local.aws.local import LocalAws
 
-Repaired = Callable[[Picture], str | None]
 
-
-@dataclass(frozen=True)
-class Breakage:
-    """`repaired` says in a few words how AWS and Kubernetes are again, or None while they are not."""
-
-    sentence: str
-    command: str
-    act: Callable[[], Any]
-    repaired: Repaired
-
-
-def perform(breakage: Breakage) -> None:
-    """Breaks it. Raises DemoError where AWS refuses that, as when somebody at a terminal was faster."""
-    try:
-        breakage.act()
-    except ClientError as error:
-        raise DemoError(f"{breakage.command}\nwas refused: {error}") from error
-
-
-def breakages(aws: LocalAws, picture: Picture) -> Iterator[Breakage]:
+def breakages(aws: LocalAws, picture: Picture) -> Iterator[Step]:
     """Those that the present images allow, each on another region where there is one."""
     shared = [replica for replica in _by_interest(picture) if replica.available and _accounts(replica)]
     for number, make in enumerate((_unshared, _made_public, _deregistered)):
@@ -57,10 +36,10 @@ def _accounts(replica: Replica) -> list[str]:
     return [name for name in replica.shared_with if name.isdecimal()]
 
 
-def _unshared(aws: LocalAws, replica: Replica) -> Breakage:
+def _unshared(aws: LocalAws, replica: Replica) -> Step:
     account = _accounts(replica)[0]
     change = {"Remove": [{"UserId": account}]}
-    return Breakage(
+    return Step(
         f"Somebody takes the share with account {account} away from {_the_image(replica)}.",
         f"{_modify(replica)} \\\n    --launch-permission 'Remove=[{{UserId={account}}}]'",
         lambda: _ec2(aws, replica).modify_image_attribute(ImageId=replica.image_id, LaunchPermission=change),
@@ -68,9 +47,9 @@ def _unshared(aws: LocalAws, replica: Replica) -> Breakage:
     )
 
 
-def _made_public(aws: LocalAws, replica: Replica) -> Breakage:
+def _made_public(aws: LocalAws, replica: Replica) -> Step:
     change = {"Add": [{"Group": "all"}]}
-    return Breakage(
+    return Step(
         f"Somebody makes {_the_image(replica)} public: anybody in the world can launch it.",
         f"{_modify(replica)} \\\n    --launch-permission 'Add=[{{Group=all}}]'",
         lambda: _ec2(aws, replica).modify_image_attribute(ImageId=replica.image_id, LaunchPermission=change),
@@ -78,14 +57,14 @@ def _made_public(aws: LocalAws, replica: Replica) -> Breakage:
     )
 
 
-def _deregistered(aws: LocalAws, replica: Replica) -> Breakage:
+def _deregistered(aws: LocalAws, replica: Replica) -> Step:
     def repaired(picture: Picture) -> str | None:
         now = picture.replica(replica.key)
         if now is None or not picture.ready or now.image_id == replica.image_id or not (now.available and now.shared):
             return None
         return f"{now.image_id} took its place, shared{' and published' if now.published else ''}"
 
-    return Breakage(
+    return Step(
         f"Somebody deregisters {_the_image(replica)}.",
         f"aws ec2 deregister-image --region {replica.region} --image-id {replica.image_id}",
         lambda: _ec2(aws, replica).deregister_image(ImageId=replica.image_id),

@@ -34,6 +34,8 @@ class Replica:
     shared: bool
     alias: str
     published: bool
+    deprecated: bool = False
+    """Or told to EC2 to be so within a minute."""
 
     @property
     def key(self) -> tuple[str, str, str, str]:
@@ -58,11 +60,26 @@ class Object:
 
 
 @dataclass(frozen=True)
+class Retiring:
+    """A version that its family does not keep, or would not if nobody used it."""
+
+    namespace: str
+    image: str
+    version: str
+    message: str
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        return (self.namespace, self.image, self.version)
+
+
+@dataclass(frozen=True)
 class Picture:
     """`shared_with` of a replica is empty where sharing is not declared or nobody is named."""
 
     objects: tuple[Object, ...] = ()
     replicas: tuple[Replica, ...] = ()
+    going: tuple[Retiring, ...] = ()
 
     @property
     def ready(self) -> bool:
@@ -77,6 +94,9 @@ class Picture:
     def replica(self, key: tuple[str, str, str, str]) -> Replica | None:
         return next((each for each in self.replicas if each.key == key), None)
 
+    def retiring(self, key: tuple[str, str, str]) -> Retiring | None:
+        return next((each for each in self.going if each.key == key), None)
+
 
 # --- from objects ---
 
@@ -85,7 +105,8 @@ def picture(images: Iterable[GoldenImage], versions: Iterable[ImageVersion], acc
     families = {(image.namespace, image.name): image for image in images}
     found = sorted(versions, key=lambda version: (version.namespace, version.spec.golden_image, version.name))
     replicas = [row for version in found for row in _replicas(version, families.get((version.namespace, version.spec.golden_image)))]
-    return Picture((*map(_object, accounts), *map(_object, families.values())), tuple(replicas))
+    going = [row for family in families.values() for row in _retiring(family)]
+    return Picture((*map(_object, accounts), *map(_object, families.values())), tuple(replicas), tuple(going))
 
 
 def _object(resource: GoldenImage | AWSAccount) -> Object:
@@ -104,6 +125,12 @@ def _object(resource: GoldenImage | AWSAccount) -> Object:
 
 def _true(condition: Condition | None) -> bool:
     return condition is not None and condition.status == "True"
+
+
+def _retiring(family: GoldenImage) -> Iterator[Retiring]:
+    for row in family.status.retiring:
+        if row.stage != "Deprecated":
+            yield Retiring(family.namespace, family.name, row.version, row.message or "")
 
 
 def _aliases(version: ImageVersion, family: GoldenImage) -> list[str]:
@@ -132,6 +159,8 @@ def _replicas(version: ImageVersion, family: GoldenImage | None) -> Iterator[Rep
             alias=aliases[0] if aliases else "",
             published=bool(aliases and state.image_id)
             and all(published.get((name, declared.region)) == state.image_id for name in aliases),
+            # Every public image has a time as well: two years after it was made.
+            deprecated=state.deprecation_time is not None and version.spec.stage not in (None, "Active"),
         )
 
 
@@ -150,16 +179,19 @@ def changes(before: Picture, after: Picture) -> Iterator[str]:
     """One sentence for each thing that is different now."""
     for replica in after.replicas:
         yield from _replica_changes(before.replica(replica.key), replica)
+    for replica in before.replicas:
+        if replica.image_id and after.replica(replica.key) is None:
+            yield f"{replica.image} {replica.version} in {replica.region}: {replica.image_id} is gone"
     known = {(each.kind, each.namespace, each.name): each for each in before.objects}
     for each in after.objects:
         yield from _object_changes(known.get((each.kind, each.namespace, each.name)), each)
 
 
 def _object_changes(before: Object | None, after: Object) -> Iterator[str]:
-    """What it waits for while work goes on is the replicas' to tell."""
+    """What it waits for while work goes on is the replicas' to tell; what was just edited, and not looked at since, has no reason."""
     if after.ready and not (before is not None and before.ready):
         yield f"{after.kind} {after.name} is Ready: {after.message}"
-    elif before is not None and before.ready and not after.ready:
+    elif before is not None and before.ready and not after.ready and after.reason:
         yield f"{after.kind} {after.name} is no longer Ready ({after.reason})"
     if after.stalled and (before is None or (before.stalled, before.reason) != (True, after.reason)):
         yield f"{after.kind} {after.name} is stalled ({after.reason}): {after.message}"
@@ -171,6 +203,8 @@ def _replica_changes(before: Replica | None, after: Replica) -> Iterator[str]:
         yield f"{where}: {after.image_id} is {after.state}"
     elif before is not None and before.image_id and not after.image_id:
         yield f"{where}: {before.image_id} is gone"
+    if after.deprecated and not (before is not None and before.deprecated):
+        yield f"{where}: {after.image_id} is deprecated"
     if after.shared and after.shared_with and not (before is not None and before.shared):
         yield f"{where}: shared with {', '.join(after.shared_with)}"
     if after.published and not (before is not None and before.published):
@@ -213,7 +247,7 @@ def _cells(replica: Replica) -> tuple[Text, ...]:
 
 def _state(replica: Replica) -> Text:
     if replica.available:
-        return Text("✓ available", style="green")
+        return Text("✓ deprecated", style="yellow") if replica.deprecated else Text("✓ available", style="green")
     if replica.state == "pending" and replica.progress is not None:
         full = replica.progress * BAR_CELLS // 100
         return Text.assemble(("━" * full, "cyan"), ("━" * (BAR_CELLS - full), "dim"), f" {replica.progress:2} %")

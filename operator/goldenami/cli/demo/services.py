@@ -22,6 +22,7 @@ from goldenami.api.aws_account import AWSAccount
 from goldenami.api.golden_image import GoldenImage
 from goldenami.api.image_version import ImageVersion
 from goldenami.api.kinds import AWS_ACCOUNT, GOLDEN_IMAGE, IMAGE_VERSION
+from goldenami.cli.demo import past
 from goldenami.cli.demo.errors import DemoError
 from goldenami.cli.demo.picture import Picture, picture
 from goldenami.kube.client import Kubernetes
@@ -141,6 +142,7 @@ def _seeded_aws(copy_seconds: float) -> LocalAws:
             LocalAws.start(settings={"copy_seconds": copy_seconds, "image_seconds": min(IMAGE_SECONDS, copy_seconds)})
         )
         aws.lab.seed()
+        past.sow(aws, HOME_ACCOUNT, INSTALLATION)
         stack.pop_all()
         return aws
 

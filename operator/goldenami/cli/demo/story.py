@@ -1,21 +1,22 @@
-"""The demo's story, read top to bottom: apply, watch, break, see it repaired, play on."""
+"""The demo's story, read top to bottom: apply, watch, break, see it repaired, promote, roll back, retire, play on."""
 
 from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from goldenami.cli.demo import drift
+from goldenami.cli.demo import drift, versions
 from goldenami.cli.demo.errors import NotSoError
 from goldenami.cli.demo.picture import Picture
 from goldenami.cli.demo.screen import Screen
 from goldenami.cli.demo.services import HOME_ACCOUNT, Services
+from goldenami.cli.demo.step import Step, perform
 
 READY_SECONDS = 180.0
-REPAIR_SECONDS = 120.0
+STEP_SECONDS = 120.0
 HOPELESS_SECONDS = 4.0
 """How long everything that is not ready must have been waiting for a person before that is believed."""
 LOOK_SECONDS = 0.3
@@ -37,7 +38,8 @@ class Story:
     def tell(self) -> None:
         """Raises NotSoError where it does not come to its good end, and DemoError where it cannot go on at all."""
         self._apply()
-        self._break_and_repair()
+        self._play(drift.breakages(self.services.aws, self.picture))
+        self._play(versions.steps(self.services.aws, self.services.plane.run_kubectl, lambda: self.picture))
 
     def play_on(self) -> None:
         """What to type next, and the table, for as long as nobody ends it. Raises DemoError when something that must run ends."""
@@ -56,15 +58,15 @@ class Story:
         self._until(lambda picture: _summary(picture) if picture.ready else None, "the operator makes AWS match", seconds=READY_SECONDS)
         self.screen.say((f"✓ {_summary(self.picture)}", DONE), f", {time.monotonic() - began:.0f} s after kubectl apply.")
 
-    def _break_and_repair(self) -> None:
-        for breakage in drift.breakages(self.services.aws, self.picture):
+    def _play(self, steps: Iterable[Step]) -> None:
+        for step in steps:
             self.screen.say()
-            self.screen.say((breakage.sentence, TITLE))
-            self.screen.say(("$ ", "dim"), (breakage.command, COMMAND))
+            self.screen.say((step.sentence, TITLE))
+            self.screen.say(("$ ", "dim"), (step.command, COMMAND))
             began = time.monotonic()
-            drift.perform(breakage)
-            told = self._until(breakage.repaired, "the operator notices and repairs it", seconds=REPAIR_SECONDS)
-            self.screen.say((f"✓ repaired after {time.monotonic() - began:.1f} s", DONE), f": {told}.")
+            perform(step)
+            told = self._until(step.outcome, step.waiting, seconds=STEP_SECONDS)
+            self.screen.say((f"✓ {step.done} after {time.monotonic() - began:.1f} s", DONE), f": {told}.")
 
     def _until(self, question: Callable[[Picture], str | None], what: str, *, seconds: float) -> str:
         """Shows how things are until the question has an answer; NotSoError, with what the conditions say, when it gets none in time."""
