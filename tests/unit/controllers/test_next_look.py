@@ -1,44 +1,47 @@
-"""When a version is looked at again while a copy is pending, and when its progress is worth a listing."""
-
-import math
+"""When a version is looked at again: the soonest that any region asks for, and with backoff where a call was refused."""
 
 import pytest
 
 from goldenami.api.reasons import Reason
 from goldenami.controllers import report
+from goldenami.controllers.caretaker import Outcome
+from goldenami.plan.actions import CopyImage, SetTags
 from goldenami.plan.observed import Finding
+from goldenami.plan.values import Problem
 from goldenami.plan.whole import Look
-from support.plan import NOW, PARIS, golden_ami, observed, view
+from support.plan import HOME, NOW, PARIS, golden_ami, observed, place
+
+COPY = CopyImage(place(), "ami-0", HOME, "web", "token")
+TAG = SetTags(place(), ("ami-1",), {"a": "b"})
+COPYING = Finding(PARIS, Reason.COPYING, "copying", actions=(COPY,))
+PENDING = Finding(HOME, Reason.COPYING, "pending", golden_ami(state="pending", created_epoch_seconds=NOW - 100))
+UPDATING = Finding(PARIS, Reason.UPDATING, "tags", golden_ami(), actions=(TAG,))
+WAITING = Finding(PARIS, Reason.SHARING_PENDING, "waits")
+DONE = Finding(HOME, Reason.SUCCEEDED, "there", golden_ami())
+DENIED, THROTTLED, QUEUED = Problem(Reason.ACCESS_DENIED, "no"), Problem(Reason.THROTTLED, "slowly"), Problem(Reason.QUEUED, "later")
 
 
-def pause(age_seconds: float, spent_seconds: float) -> float | None:
-    """Until the next look at a copy of this age, by a look that took so long."""
-    image = golden_ami(state="pending", created_epoch_seconds=NOW - age_seconds)
-    look = Look(None, (Finding(PARIS, Reason.COPYING, image=image),), (), ())
-    return report.next_look(look, observed(view(image)), NOW + spent_seconds, mutable=True).next_look_seconds
-
-
-@pytest.mark.parametrize(
-    ("age", "spent", "expected"),
-    [
-        pytest.param(0.0, 0.0, 1.0, id="a young copy is looked at each second"),
-        pytest.param(0.0, 0.3, 0.7, id="the look's own time is part of the second"),
-        pytest.param(0.0, 5.0, 0.5, id="a look that takes long leaves time for others"),
-        pytest.param(120.0, 0.0, 12.0, id="an older one after a tenth of its age"),
-        pytest.param(3600.0, 0.0, 30.0, id="and within half a minute at the latest"),
-    ],
-)
-def test_polls(age: float, spent: float, expected: float) -> None:
-    assert pause(age, spent) == pytest.approx(expected)
+def outcome(*findings: Finding, refused: Problem | None = None, mutable: bool = True) -> Outcome:
+    """Where the copy, which is the first thing that is done in Paris, is refused, all that follows there was not tried."""
+    look = Look(None, findings, (), ()).with_failures([(COPY, refused)] if refused else [])
+    return report.next_look(look, observed(), NOW, mutable=mutable)
 
 
 @pytest.mark.parametrize(
-    ("age", "expected"),
+    ("found", "expected"),
     [
-        pytest.param(6.9, math.inf, id="of a young copy nobody needs it"),
-        pytest.param(10.0, 5.0, id="then every five seconds"),
-        pytest.param(600.0, 60.0, id="and of an old one as often as it is polled for, or more seldom"),
+        pytest.param(outcome(DONE), Outcome(), id="what is done waits for the resync"),
+        pytest.param(outcome(DONE, COPYING), Outcome(1.0), id="what is left to do is done at the next step"),
+        pytest.param(outcome(DONE, PENDING), Outcome(10.0), id="a pending copy is looked at after a tenth of its age"),
+        pytest.param(outcome(DONE, WAITING), Outcome(), id="what waits for another finding's image has no pause of its own"),
+        pytest.param(outcome(DONE, COPYING, refused=DENIED), Outcome(failed=True), id="a call that a person must allow backs off"),
+        pytest.param(outcome(DONE, COPYING, refused=THROTTLED), Outcome(failed=True), id="so does one that is throttled"),
+        pytest.param(outcome(COPYING, UPDATING, refused=DENIED), Outcome(failed=True), id="what follows it in its region was not tried"),
+        pytest.param(outcome(PENDING, COPYING, refused=DENIED), Outcome(10.0, failed=True), id="the other regions keep their pace"),
+        pytest.param(outcome(DONE, COPYING, refused=QUEUED), Outcome(1.0), id="a call that waits for its turn is on schedule"),
+        pytest.param(outcome(COPYING, mutable=False), Outcome(), id="what is only observed is not looked at again and again"),
+        pytest.param(outcome(PENDING, COPYING, mutable=False), Outcome(10.0), id="but for what goes on by itself"),
     ],
 )
-def test_progress(age: float, expected: float) -> None:
-    assert report.progress_seconds(age) == expected
+def test_the_next_look(found: Outcome, expected: Outcome) -> None:
+    assert found == expected
