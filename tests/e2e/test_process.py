@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from goldenami.controllers.operator import Exit
 from goldenami.local.aws import LocalAws
@@ -275,6 +276,24 @@ def test_what_cannot_work_is_refused_in_a_line_that_says_what_to_do(
     assert [word for word in words if word not in line] == []
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param("[]", id="a list"),
+        pytest.param("5", id="a number"),
+        pytest.param("{clusters: 5}", id="clusters that are a number"),
+        pytest.param("{clusters: [5], contexts: [5], users: [5], current-context: x}", id="entries that are numbers"),
+    ],
+)
+def test_a_kubeconfig_that_is_yaml_of_another_kind_is_refused_by_its_name(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "other.yaml"
+    path.write_text(content)
+    code, printed = refused(tmp_path, KUBECONFIG=str(path))
+    assert code == 1
+    assert printed.count("\n") == 1
+    assert f"KUBECONFIG={path}: it is not a kubeconfig" in printed
+
+
 def test_a_port_that_is_taken_is_refused_by_its_number(tmp_path: Path) -> None:
     with socket.create_server(("0.0.0.0", 0)) as server:
         port = str(server.getsockname()[1])
@@ -286,14 +305,17 @@ def test_a_port_that_is_taken_is_refused_by_its_number(tmp_path: Path) -> None:
 
 
 def test_an_api_server_that_does_not_answer_is_waited_for_said_once_and_told_by_the_probe(tmp_path: Path, fast_aws: LocalAws) -> None:
-    surroundings = environment(unreachable(tmp_path), fast_aws, "111111111111", POD_NAME="waiting")
+    kubeconfig = unreachable(tmp_path)
+    address = yaml.safe_load(kubeconfig.read_text())["clusters"][0]["cluster"]["server"]
+    surroundings = environment(kubeconfig, fast_aws, "111111111111", POD_NAME="waiting")
     with running(tmp_path / "log", surroundings, metrics_port=0) as process:
         eventually(lambda: said(process, "cannot be reached"), "it says so", told=process.tail)
         port = int(next(line for line in process.lines() if "on port" in line["message"])["message"].rpartition(" ")[2])
         assert answer(port, "/readyz") == 503
         assert answer(port, "/healthz") == 200
         assert [line["message"] for line in process.lines() if line["level"] == "warning"] == [
-            "waiting: the Kubernetes API server cannot be reached (MaxRetryError)"
+            f"waiting: the Kubernetes API server cannot be reached at {address} (connection refused). It is tried again; if it should be "
+            "there, check the address and the certificate authority in KUBECONFIG"
         ]
         assert process.stop(seconds=10) == Exit.DONE
 

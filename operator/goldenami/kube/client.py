@@ -18,6 +18,7 @@ from goldenami import __version__
 from goldenami.api.kinds import API_VERSION, FIELD_MANAGER, FINALIZER, GROUP, VERSION, Key, Kind
 from goldenami.kube.connection import load_configuration
 from goldenami.kube.errors import KubeForbidden, KubeNotFound, KubeUnavailable, error_from_answer
+from goldenami.kube.unreachable import why
 
 Body = dict[str, Any]
 """A Kubernetes object as JSON has it."""
@@ -233,8 +234,8 @@ class Kubernetes:
             )
             return response.status, response.read()
         except (urllib3.exceptions.HTTPError, kubernetes.client.ApiException, OSError) as error:
-            # Only the type: the text carries object addresses and ports, and would make every retry look like a new failure.
-            raise KubeUnavailable("Unavailable", f"the Kubernetes API server cannot be reached ({type(error).__name__})") from error
+            message = f"the Kubernetes API server cannot be reached at {self.configuration.host} ({why(error)})"
+            raise KubeUnavailable("Unavailable", message) from error
 
     def _headers(self, request: Request) -> dict[str, str]:
         headers = {"Accept": request.accept, "User-Agent": f"goldenami/{__version__}"}

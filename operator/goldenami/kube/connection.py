@@ -20,16 +20,19 @@ READS = frozenset({"GET"})
 # Writes are repeated by the next reconcile, never here.
 RETRIES = urllib3.Retry(total=2, connect=2, read=1, status=0, redirect=0, other=0, allowed_methods=READS)
 
+# What the library's loader stumbles over in a file that is YAML, and no kubeconfig: it looks at no types.
+MISSHAPEN = (TypeError, AttributeError, KeyError, IndexError, ValueError)
+
 
 def load_configuration(*, connections: int = 32) -> kubernetes.client.Configuration:
     """The connection settings of this process. Raises KubeForbidden when there are none. Token files are re-read as they rotate."""
     configuration = kubernetes.client.Configuration()
     try:
         _load(configuration)
-    except (kubernetes.config.ConfigException, yaml.YAMLError, OSError) as error:
+    except (kubernetes.config.ConfigException, yaml.YAMLError, OSError, *MISSHAPEN) as error:
         advice = "set KUBECONFIG to a kubeconfig file, or run inside a cluster with a service account"
         named = f"KUBECONFIG={path}: " if (path := os.environ.get("KUBECONFIG")) else ""
-        why = " ".join(str(error).split())
+        why = "it is not a kubeconfig" if isinstance(error, MISSHAPEN) else " ".join(str(error).split())
         raise KubeForbidden("NoCredentials", f"no way to reach a Kubernetes cluster is configured ({named}{why}): {advice}") from error
     configuration.retries = RETRIES
     configuration.connection_pool_maxsize = connections

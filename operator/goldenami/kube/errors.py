@@ -66,11 +66,19 @@ BY_STATUS: dict[int, type[KubeError]] = {
     http.HTTPStatus.TOO_MANY_REQUESTS: KubeUnavailable,
 }
 
+UNAUTHORIZED = (
+    "the Kubernetes API server does not accept our credentials: renew the user, token or credential plugin that KUBECONFIG names, or, in a "
+    "cluster, let the pod have its service account's token"
+)
+
 
 def error_from_answer(status: int, body: bytes) -> KubeError:
     """The typed error for a refused request; reason and message are those of the `Status` object in the body, where there is one."""
     kind = BY_STATUS.get(status, KubeUnavailable if status >= http.HTTPStatus.INTERNAL_SERVER_ERROR else KubeError)
     answer = _status_object(body)
+    if status == http.HTTPStatus.UNAUTHORIZED:
+        # Kubernetes says the one word "Unauthorized", whatever is wrong.
+        return kind("Unauthorized", UNAUTHORIZED)
     reason = answer.get("reason") or kind.fallback_reason
     message = answer.get("message") or f"the Kubernetes API server answered {status} without saying why"
     return kind(str(reason), str(message))

@@ -18,7 +18,7 @@ import kopf
 from goldenami.api.kinds import GROUP, KINDS, VERSION, Kind
 from goldenami.kube.client import Kubernetes, path_of
 from goldenami.kube.connection import load_configuration
-from goldenami.kube.errors import KubeError
+from goldenami.kube.errors import KubeError, KubeForbidden, KubeUnavailable
 from goldenami.kube.seen import HOW_BY_EVENT_TYPE, NAMESPACE, Seen, seen_object
 
 LOG = logging.getLogger(__name__)
@@ -204,6 +204,10 @@ def wait_until_served(
 def _why_not_served(kubernetes: Kubernetes) -> str | None:
     try:
         missing = sorted({kind.plural for kind in KINDS} - kubernetes.served_plurals())
+    except KubeUnavailable as error:
+        return f"{error.message}. It is tried again; if it should be there, check the address and the certificate authority in KUBECONFIG"
+    except KubeForbidden as error:
+        return error.message if error.reason == "Unauthorized" else f"{error.message}: check which user KUBECONFIG names"
     except KubeError as error:
         return error.message
     if not missing:

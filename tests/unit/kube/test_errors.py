@@ -19,7 +19,6 @@ from goldenami.kube.errors import (
     ("status", "expected"),
     [
         pytest.param(400, KubeInvalid, id="a malformed request"),
-        pytest.param(401, KubeForbidden, id="unknown credentials"),
         pytest.param(403, KubeForbidden, id="no rights"),
         pytest.param(404, KubeNotFound, id="nothing there"),
         pytest.param(409, KubeConflict, id="changed meanwhile"),
@@ -35,6 +34,12 @@ def test_each_answer_has_its_type(status: int, expected: type[KubeError]) -> Non
     error = error_from_answer(status, json.dumps({"reason": "Because", "message": "it is so"}).encode())
     assert type(error) is expected
     assert (error.reason, error.message) == ("Because", "it is so")
+
+
+def test_credentials_that_are_not_accepted_are_told_with_what_to_renew() -> None:
+    error = error_from_answer(401, json.dumps({"reason": "Unauthorized", "message": "Unauthorized"}).encode())
+    assert type(error) is KubeForbidden
+    assert "KUBECONFIG" in error.message
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"{}"])
