@@ -10,12 +10,13 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
 
 from goldenami.local.aws import LocalAws
-from goldenami.local.aws.local import StartError
+from goldenami.local.aws.local import StartError, serve
 
 PACKAGE_ROOT = Path(__file__).parents[2] / "operator"
 DEADLINE_SECONDS = 20.0
@@ -25,6 +26,10 @@ from goldenami.local.aws import LocalAws
 with LocalAws.start() as aws:
     print(aws.endpoint_url, flush=True)
     sys.stdin.read()
+"""
+ELSEWHERE = """
+from goldenami.local.aws import serve
+serve(address="127.0.0.2")
 """
 ALONE = """
 from goldenami.local.aws import serve
@@ -121,6 +126,31 @@ def test_calls_from_many_threads_do_not_mix(local_aws: LocalAws, account: str) -
 
 def test_only_this_machine_is_served(local_aws: LocalAws) -> None:
     assert local_aws.endpoint_url.startswith("http://127.0.0.1:")
+
+
+def test_alone_it_may_listen_where_others_reach_it(python: "list[subprocess.Popen[str]]") -> None:
+    alone = run(python, ELSEWHERE)
+    assert alone.stdout is not None
+    line = alone.stdout.readline()
+    assert line.startswith("# A local AWS is at http://127.0.0.2:"), line
+
+
+@pytest.mark.parametrize(
+    ("where", "told"),
+    [
+        pytest.param({"address": "203.0.113.1"}, "cannot listen on 203.0.113.1", id="an address that is not this machine's"),
+        pytest.param({"audit_file": Path("/nonexistent/audit")}, "/nonexistent/audit cannot be written", id="a file in no folder"),
+    ],
+)
+def test_alone_it_says_what_it_cannot_have(where: dict[str, Any], told: str) -> None:
+    with pytest.raises(StartError, match=told):
+        serve(**where)
+
+
+def test_alone_a_taken_port_is_told_by_its_number(local_aws: LocalAws) -> None:
+    port = int(local_aws.endpoint_url.rsplit(":", 1)[1])
+    with pytest.raises(StartError, match=f"port {port} .*choose another --port"):
+        serve(port=port)
 
 
 def test_alone_it_prints_what_to_export_and_ends_at_a_signal(python: "list[subprocess.Popen[str]]") -> None:

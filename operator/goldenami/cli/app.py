@@ -123,7 +123,12 @@ def crds(
             typer.echo("the CRDs are not what the models say: run `make crds`", err=True)
             raise typer.Exit(1)
         return
-    for path in generator.write(output):
+    try:
+        written = generator.write(output)
+    except OSError as error:
+        typer.echo(f"goldenami: {error.filename or output} cannot be written ({error.strerror}): name another folder by --output", err=True)
+        raise typer.Exit(1) from None
+    for path in written:
         typer.echo(path)
 
 
@@ -148,15 +153,27 @@ def demo(
 
 @local.command("aws")
 def local_aws(
-    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 picks a free one.")] = 0,
-    clock: Annotated[float, typer.Option(help="Seconds that pass in it for each real second; 0 stands still until it is advanced.")] = 1.0,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 picks a free one.")] = 0,
+    address: Annotated[
+        str,
+        typer.Option(
+            help="Address to listen on. Signatures are not checked: another than this machine's own only where pods or others need it."
+        ),
+    ] = "127.0.0.1",
+    clock: Annotated[
+        float, typer.Option(min=0, help="Seconds that pass in it for each real second; 0 stands still until it is advanced.")
+    ] = 1.0,
     seed: Annotated[bool, typer.Option(help="Make the source image and instance that examples/ name.")] = False,
     audit_file: Annotated[Path | None, typer.Option(help="Write every call to this file, a JSON object a line.")] = None,
 ) -> None:
     """Run the local AWS alone, for anybody's boto3, aws CLI or Terraform, until Ctrl-C."""
-    from goldenami.local.aws.local import serve
+    from goldenami.local.aws.local import StartError, serve
 
-    serve(port=port, clock_scale=clock, audit_file=audit_file, seed=seed)
+    try:
+        serve(port=port, address=address, clock_scale=clock, audit_file=audit_file, seed=seed)
+    except StartError as error:
+        typer.echo(f"goldenami: {error}", err=True)
+        raise typer.Exit(1) from None
 
 
 @local.command("kubernetes")

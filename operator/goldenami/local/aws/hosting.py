@@ -12,7 +12,7 @@ from pathlib import Path
 from goldenami.local.aws import lab, services
 from goldenami.local.aws.clock import Clock
 from goldenami.local.aws.lab import Lab
-from goldenami.local.aws.server import Server
+from goldenami.local.aws.server import HOST, Server
 from goldenami.local.aws.shell import Shell
 
 
@@ -36,10 +36,10 @@ class Hosted:
 _hosted: Hosted | None = None
 
 
-def host(*, port: int = 0, clock_scale: float = 1.0, audit_file: Path | None = None) -> Hosted:
+def host(*, port: int = 0, address: str = HOST, clock_scale: float = 1.0, audit_file: Path | None = None) -> Hosted:
     """Starts an empty local AWS in this process and returns once it answers.
 
-    Raises RuntimeError where one runs already: moto's state belongs to the process.
+    Raises RuntimeError where one runs already: moto's state belongs to the process. OSError where nobody can listen or write there.
     """
     global _hosted
     if _hosted is not None:
@@ -49,7 +49,7 @@ def host(*, port: int = 0, clock_scale: float = 1.0, audit_file: Path | None = N
     shell = Shell(current, audit_file=audit_file)
     services.reset(None)
     shell.warm_up()
-    server = Server(shell, port)
+    server = Server(shell, port, address)
     server.start()
     _hosted = Hosted(server, shell)
     return _hosted
@@ -59,6 +59,7 @@ def main(*, ready: Callable[[], None]) -> None:
     """Announces its address as one JSON line, and ends when standard input does. `ready` is called once it answers."""
     parser = argparse.ArgumentParser(prog="python -m goldenami.local.aws", description=__doc__)
     parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--address", default=HOST)
     parser.add_argument("--clock-scale", type=float, default=1.0)
     parser.add_argument("--audit-file", type=Path)
     options = parser.parse_args()
@@ -66,7 +67,7 @@ def main(*, ready: Callable[[], None]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     ended = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: ended.set())
-    hosted = host(port=options.port, clock_scale=options.clock_scale, audit_file=options.audit_file)
+    hosted = host(port=options.port, address=options.address, clock_scale=options.clock_scale, audit_file=options.audit_file)
     ready()
     announce, sys.stdout = sys.stdout, sys.stderr  # moto prints; the pipe to the parent is for one line only
     announce.write(json.dumps({"url": hosted.url}) + "\n")

@@ -27,6 +27,7 @@ from goldenami.local.aws.client import LabControl
 START_SECONDS = 60.0  # one on a free machine; a loaded one takes several
 STOP_SECONDS = 5.0
 DEFAULT_REGION = "us-east-1"
+LOOPBACK = "127.0.0.1"
 
 
 _making = threading.Lock()  # boto3 sessions are not made for threads
@@ -57,17 +58,18 @@ class LocalAws:
         *,
         in_process: bool = False,
         port: int = 0,
+        address: str = LOOPBACK,
         clock_scale: float = 1.0,
         audit_file: Path | None = None,
         settings: Mapping[str, Any] | None = None,
     ) -> Self:
-        """Starts one on a free port (or the given one). `settings` are fields of `lab.Settings`.
+        """Starts one on a free port (or the given one). `address` is one of this machine's, `settings` are fields of `lab.Settings`.
 
         Raises StartError where it does not come up. In process there can be one at a time, and it begins empty.
         """
         with contextlib.ExitStack() as stack:
             starter = _start_thread if in_process else _start_process
-            url = starter(stack, port=port, clock_scale=clock_scale, audit_file=audit_file)
+            url = starter(stack, port=port, address=address, clock_scale=clock_scale, audit_file=audit_file)
             aws = cls(url, stack.pop_all())
         if settings:
             aws.lab.settings(**settings)
@@ -121,21 +123,37 @@ def environment(endpoint_url: str, account: str, region: str) -> dict[str, str]:
 def serve(
     *,
     port: int = 0,
+    address: str = LOOPBACK,
     clock_scale: float = 1.0,
     audit_file: Path | None = None,
     seed: bool = False,
     account: str = "111111111111",
     out: TextIO | None = None,
 ) -> None:
-    """Runs one alone until Ctrl-C or SIGTERM, and prints the lines to evaluate in another shell. For `goldenami local aws`."""
+    """Runs one alone until Ctrl-C or SIGTERM, and prints the lines to evaluate in another shell. For `goldenami local aws`.
+
+    Raises StartError where it can neither listen at the address nor write the file.
+    """
     out = out or sys.stdout
     with contextlib.ExitStack() as stack:
-        url = _start_thread(stack, port=port, clock_scale=clock_scale, audit_file=audit_file)
+        try:
+            url = _start_thread(stack, port=port, address=address, clock_scale=clock_scale, audit_file=audit_file)
+        except OSError as error:
+            raise StartError(_refused(error, address, port)) from error
         aws = LocalAws(url, stack.pop_all())
     with aws:
         seeded = aws.lab.seed() if seed else {}
         print("\n".join(_welcome(aws, account, seeded)), file=out, flush=True)
         _wait_for_signal()
+
+
+def _refused(error: OSError, address: str, port: int) -> str:
+    if error.filename:
+        return f"{error.filename} cannot be written ({error.strerror}): name another file by --audit-file"
+    return (
+        f"the local AWS cannot listen on {address}, port {port or 'any'} ({error.strerror}): stop what listens there, or choose another "
+        "--port, or an --address of this machine"
+    )
 
 
 def _welcome(aws: LocalAws, account: str, seeded: Mapping[str, Any]) -> list[str]:
@@ -159,16 +177,17 @@ def _wait_for_signal() -> None:
             signal.signal(number, handler)
 
 
-def _start_thread(stack: contextlib.ExitStack, *, port: int, clock_scale: float, audit_file: Path | None) -> str:
+def _start_thread(stack: contextlib.ExitStack, *, port: int, address: str, clock_scale: float, audit_file: Path | None) -> str:
     from goldenami.local.aws import hosting
 
-    hosted = hosting.host(port=port, clock_scale=clock_scale, audit_file=audit_file)
+    hosted = hosting.host(port=port, address=address, clock_scale=clock_scale, audit_file=audit_file)
     stack.callback(hosted.stop)
     return hosted.url
 
 
-def _start_process(stack: contextlib.ExitStack, *, port: int, clock_scale: float, audit_file: Path | None) -> str:
-    command = [sys.executable, "-m", "goldenami.local.aws", "--port", str(port), "--clock-scale", str(clock_scale)]
+def _start_process(stack: contextlib.ExitStack, *, port: int, address: str, clock_scale: float, audit_file: Path | None) -> str:
+    command = [sys.executable, "-m", "goldenami.local.aws", "--port", str(port), "--address", address]
+    command += ["--clock-scale", str(clock_scale)]
     if audit_file:
         command += ["--audit-file", str(audit_file)]
     package_root = str(Path(__file__).parents[3])

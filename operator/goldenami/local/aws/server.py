@@ -1,7 +1,7 @@
 """An HTTP/1.1 server for the shell, with connections that stay open.
 
 werkzeug's own server closes the connection after each answer, which costs a new TCP connection per call; SDKs pool theirs. Binds to
-127.0.0.1 only: signatures are not checked, so nobody else may reach it.
+127.0.0.1 unless told otherwise: signatures are not checked, so whoever reaches it may do anything in it.
 """
 
 import contextlib
@@ -18,6 +18,7 @@ from goldenami.local.aws.answers import DroppedConnectionError, Headers
 from goldenami.local.aws.calls import Environ
 
 HOST = "127.0.0.1"
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - only where somebody asks for it
 Application = Callable[[Environ, Callable[[str, Headers], Any]], Iterable[bytes]]
 _HOP_BY_HOP = frozenset({"connection", "content-length", "transfer-encoding", "keep-alive"})
 
@@ -29,8 +30,8 @@ class Server(ThreadingHTTPServer):
     block_on_close = False
     request_queue_size = 256
 
-    def __init__(self, application: Application, port: int = 0) -> None:
-        super().__init__((HOST, port), _Handler)
+    def __init__(self, application: Application, port: int = 0, address: str = HOST) -> None:
+        super().__init__((address, port), _Handler)
         self.application = application
         self._connections: set[socket.socket] = set()
         self._lock = threading.Lock()
@@ -42,7 +43,9 @@ class Server(ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
-        return f"http://{HOST}:{self.port}"
+        """Where this machine reaches it."""
+        address = str(self.socket.getsockname()[0])
+        return f"http://{HOST if address == EVERYWHERE else address}:{self.port}"
 
     def start(self) -> None:
         """Serves from a thread of its own."""
