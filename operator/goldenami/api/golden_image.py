@@ -177,7 +177,7 @@ class VersionSettings(Model):
     keep: bool | None = None
     """true: it is never retired by a policy."""
     expires_at: Timestamp | None = None
-    """From then on it goes, whatever the policy keeps, unless it is in use, declared, or named by a channel."""
+    """From then on, as 2027-01-31T00:00:00Z, it goes, whatever the policy keeps, unless it is in use, declared, or named by a channel."""
 
 
 VersionsSettings = Annotated[tuple[VersionSettings, ...], Field(max_length=256), list_map("version")]
@@ -232,7 +232,8 @@ class GoldenImageSpec(Model):
     )
 
     version: SemVer
-    """The version this manifest declares, by SemVer 2.0. A new version is a new set of AMIs; the older ones stay."""
+    """The version this manifest declares, by SemVer 2.0. A new version is a new set of AMIs; the older ones stay, or go by the
+    retention policy."""
     source: Source
     """What the version is made from. Fixed while version stays the same."""
     region: Region
@@ -259,7 +260,7 @@ class GoldenImageSpec(Model):
     retention_policy_ref: RetentionPolicyRef | None = None
     """RetentionPolicy of this namespace that says which versions are kept. Absent, and no retention either: all are."""
     retention: RetentionPolicySpec | None = None
-    """The same, written here."""
+    """A rule of this image's own for which versions are kept, in place of a RetentionPolicy that is named."""
     versions: VersionsSettings = ()
     """What is said of single versions: kept for good, or until when."""
     deletion_policy: DeletionPolicy = "Retain"

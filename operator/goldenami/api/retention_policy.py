@@ -43,7 +43,7 @@ class Retire(Model):
     """How a version goes."""
 
     disable_for: Period | None = None
-    """How long its images stay disabled, which stops launches and can be undone, before they are deregistered. Absent: 7d."""
+    """How long its images stay disabled, which stops launches and can be undone, before they are deregistered, as 2w. Absent: 7d."""
 
 
 class EvidenceRules(Model):
@@ -61,7 +61,7 @@ class Orphans(Model):
     """What becomes of snapshots that carry the owner tag and belong to no image any more."""
 
     remove_after: Period | None = None
-    """How long they are listed in the status before they are deleted. Absent: 7d."""
+    """How long they are listed in the status before they are deleted, as 2w. Absent: 7d."""
 
 
 class RetentionPolicySpec(Model):
@@ -71,12 +71,12 @@ class RetentionPolicySpec(Model):
     keep_last: Annotated[int | None, Field(ge=1, le=1000)] = None
     """How many of the highest versions are kept, whatever their age."""
     keep_for: Period | None = None
-    """How long a version is kept after its first image was made."""
+    """How long a version is kept after its first image was made, as 90d or 12w."""
     keep_if_launched_within: Period | None = None
-    """A version is kept while EC2 says that one of its images was launched within this time, by anybody. EC2 tells it a day late, so
-    nothing younger than two days goes by it."""
+    """A version is kept while EC2 says that one of its images was launched within this time, as 30d, by anybody. EC2 tells it a day late,
+    so nothing younger than two days goes by it."""
     deprecate_after: Period | None = None
-    """When a version that is neither declared nor named by a channel is deprecated in EC2, counted from its first image."""
+    """When a version that is neither declared nor named by a channel is deprecated in EC2, counted from its first image, as 60d."""
     max_per_run: CountOrShare | None = None
     """How many versions go at most in one pass over the family, as a number or a share such as 10%. Absent: 10%, and at least one."""
     retire: Retire | None = None

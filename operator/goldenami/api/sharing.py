@@ -44,7 +44,7 @@ class Replica(Model):
     )
 
     region: Region
-    """The region."""
+    """Where the copy shall be, as eu-west-1; the home region only if it is listed, too."""
     kms_key_id: KmsKeyId | None = None
     """KMS key that encrypts this replica, by id, alias or ARN. Absent: encrypted as the source is, or as the region's default says."""
 
