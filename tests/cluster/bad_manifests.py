@@ -366,6 +366,18 @@ AWS_ACCOUNTS = (
         aws_account(roleArn="arn:aws-cn:iam::111122223333:role/goldenami"),
         "the role's ARN begins with another partition than spec.partition says",
     ),
+    bad(
+        "an AWSAccount's external id has a space",
+        aws_account(roleArn="arn:aws:iam::111122223333:role/goldenami", externalId="golden images"),
+        "spec.externalId",
+        "an external id has 2 to 1224 letters, digits or _ + = , . @ : / -",
+    ),
+    bad(
+        "a selector's label has no key",
+        aws_account(namespaces={"matchLabels": {"": "a"}}),
+        "spec.namespaces.matchLabels",
+        "a label key has 1 to 317 characters",
+    ),
     bad("an AWSAccount's external id is for no role", aws_account(externalId="golden"), "an externalId is sent when a role is assumed"),
     bad("an AWSAccount's partition is unknown", aws_account(partition="aws-moon"), "spec.partition", '"aws", "aws-cn"'),
     bad("an AWSAccount's endpoint has a password", aws_account(endpointUrl="https://me:pw@localhost"), "without credentials"),

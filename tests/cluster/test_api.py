@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ import yaml
 from cluster.api_server import ApiServer, Refused
 from cluster.bad_manifests import BAD, Bad
 from cluster.manifests import (
+    ABSENT,
     AMI,
     INSTANCE,
     KEY,
@@ -26,16 +28,18 @@ from cluster.manifests import (
     aws_account,
     golden_image,
     image_version,
+    retention_policy,
     share_list,
     with_instance,
     with_snapshot,
 )
-from goldenami.api.crds import DEFINITIONS, Definition
+from goldenami.api.crds import DEFINITIONS, Definition, resource_schema
+from goldenami.api.fields import VALIDATIONS
 from goldenami.api.golden_image import GoldenImage
 from goldenami.api.image_version import ImageVersion
 from goldenami.api.kinds import GROUP, VERSION
 from goldenami.local.kubernetes import ControlPlane, KubectlError
-from support.schemas import fields_of
+from support.schemas import fields_of, nodes_of
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
@@ -70,6 +74,18 @@ def test_it_is_refused_with_words_to_act_on(server: ApiServer, row: Bad) -> None
     with pytest.raises(Refused) as absent:
         server.get(row.manifest)
     assert absent.value.status == 404
+
+
+FOR_THE_CHANGED = "oldSelf"
+"""Rules that compare with what was there before; the tests of what is fixed are below."""
+
+
+def test_every_rule_has_a_manifest_that_it_refuses() -> None:
+    words = {part for row in BAD for part in row.says if " " in part}
+    specs = [resource_schema(definition.model)["properties"]["spec"] for definition in DEFINITIONS]
+    rules = [rule for spec in specs for _, node in nodes_of({"properties": {"spec": spec}}) for rule in node.get(VALIDATIONS, [])]
+    of_one_manifest = [rule["message"] for rule in rules if FOR_THE_CHANGED not in rule["rule"]]
+    assert [message for message in of_one_manifest if not any(part in message or message in part for part in words)] == []
 
 
 GOOD = {
@@ -117,6 +133,32 @@ GOOD = {
         interval="1h30m",
         accountRef={"name": "build"},
     ),
+    "channels that move, deprecate and are published": golden_image(
+        channels=[
+            {"name": "stable", "version": "1.4.1", "rollout": "AllRegions", "deprecateOnRollback": True},
+            {"name": "candidate", "version": "1.4.2", "rollout": "PerRegion"},
+        ],
+        aliases=[{"parameter": "/golden/{image}/{channel}"}],
+        publish={"configMap": {"name": "web-images"}},
+    ),
+    "a named retention policy, and what single versions are worth": golden_image(
+        retentionPolicyRef={"name": "standard"},
+        versions=[{"version": "1.0.0", "keep": True}, {"version": "1.1.0", "expiresAt": "2027-01-31T00:00:00Z"}],
+    ),
+    "a retention policy of its own": golden_image(retention={"keepLast": 5}),
+    "the smallest RetentionPolicy": retention_policy(),
+    "a RetentionPolicy without a limit": retention_policy(keepLast=ABSENT),
+    "a RetentionPolicy with all that can be said": retention_policy(
+        keepFor="90d",
+        keepIfLaunchedWithin="2w",
+        deprecateAfter="30d",
+        maxPerRun="10%",
+        retire={"disableFor": "7d"},
+        deregistrationProtection="EnabledWithCooldown",
+        evidence={"launchTemplateVersions": 10, "usageReports": "NotRequired"},
+        orphans={"removeAfter": "14d"},
+    ),
+    "a RetentionPolicy that counts": retention_policy(maxPerRun=3),
     "the smallest ImageVersion": image_version(),
     "an ImageVersion that no region declares any more": image_version(replicas=[]),
     "an ImageVersion whose keys and grants no longer fit together": image_version(
@@ -251,15 +293,19 @@ def test_an_aws_account_stands_for_one_account(server: ApiServer) -> None:
 def test_a_new_object_reads_as_in_progress_before_any_controller_saw_it(server: ApiServer) -> None:
     for manifest in (golden_image(), image_version(), aws_account()):
         assert server.create(manifest)["status"] == {"observedGeneration": -1}
-    assert "status" not in server.create(share_list())
+    for manifest in (share_list(), retention_policy()):
+        assert "status" not in server.create(manifest)
 
 
-def test_status_is_written_through_its_subresource_only(server: ApiServer) -> None:
-    made = server.create(golden_image())
-    written = server.replace(made | {"status": {"observedGeneration": 9, "version": "9.9.9"}})
+@pytest.mark.parametrize(
+    "manifest", [pytest.param(each, id=each["kind"]) for each in (golden_image(), image_version(), aws_account(name="of-status"))]
+)
+def test_status_is_written_through_its_subresource_only(server: ApiServer, manifest: Manifest) -> None:
+    made = server.create(manifest)
+    written = server.replace(made | {"status": {"observedGeneration": 9}})
     assert written["status"] == {"observedGeneration": -1}
-    changed = server.merge_status(made, {"observedGeneration": 1, "version": "1.4.2"})
-    assert changed["status"]["version"] == "1.4.2"
+    changed = server.merge_status(made, {"observedGeneration": 1, "conditions": READY["conditions"]})
+    assert changed["status"]["conditions"] == READY["conditions"]
     assert (changed["spec"], changed["metadata"]["generation"]) == (made["spec"], 1)
 
 
@@ -347,8 +393,8 @@ def _table(server: ApiServer, *words: str) -> list[list[str]]:
     """Rows of `kubectl get`, split where columns are; the age differs and is left out."""
     text = server.plane.run_kubectl("get", "-n", server.namespace, *words)
     header, *rows = text.splitlines()
-    names = header.split()
-    starts = [header.index(f" {name}") + 1 if place else 0 for place, name in enumerate(names)]
+    names = re.split(r"\s{2,}", header.strip())  # kubectl leaves three spaces between columns; a name may have one in it
+    starts = [header.index(f"  {name}") + 2 if place else 0 for place, name in enumerate(names)]
     ends = [*starts[1:], None]
     cells = [[line[start:end].strip() for start, end in zip(starts, ends, strict=True)] for line in (header, *rows)]
     age = names.index("AGE")
@@ -379,6 +425,11 @@ def test_what_kubectl_get_shows_of_an_image_version(server: ApiServer) -> None:
     ]
 
 
+def test_what_kubectl_get_shows_of_policies(server: ApiServer) -> None:
+    server.create(retention_policy(keepFor="90d", retire={"disableFor": "7d"}))
+    assert _table(server, "rp") == [["NAME", "KEEP LAST", "KEEP FOR", "DISABLE FOR"], ["standard", "5", "90d", "7d"]]
+
+
 def test_what_kubectl_get_shows_of_lists_and_accounts(server: ApiServer) -> None:
     server.create(share_list(description="Who launches"))
     server.create(aws_account(name=f"build-{server.namespace}"))
@@ -395,10 +446,10 @@ def test_versions_of_an_image_can_be_selected(server: ApiServer) -> None:
 
 
 def test_the_category_gathers_all_kinds(server: ApiServer) -> None:
-    server.create(golden_image())
-    server.create(share_list())
+    made = [server.create(each) for each in (golden_image(), image_version(), share_list(), retention_policy(), aws_account(name="of-all"))]
     found = server.plane.run_kubectl("get", "goldenami", "-n", server.namespace, "-o", "name").split()
-    assert {"goldenimage.goldenami.dev/web", "sharelist.goldenami.dev/partners"} <= set(found)
+    assert {f"{each['kind'].lower()}.{GROUP}/{each['metadata']['name']}" for each in made} <= set(found)
+    assert {each["kind"] for each in made} == {definition.kind.kind for definition in DEFINITIONS}
 
 
 @pytest.mark.parametrize("way", ["--server-side", "--server-side=false"])
