@@ -159,6 +159,29 @@ def test_at_most_ten_names_at_once(lab_aws: LocalAws) -> None:
     assert error_of(ssm.get_parameters, Names=[f"/{number}" for number in range(11)]) == ("ValidationException", 400)
 
 
+def test_a_version_or_a_label_comes_back_as_a_selector(lab_aws: LocalAws) -> None:
+    # API, Parameter: Selector is the version number or the label that was asked for, `:version` or `:label`.
+    ssm = lab_aws.client("ssm")
+    ssm.put_parameter(Name="/a", Value="1", Type="String")
+    ssm.put_parameter(Name="/a", Value="2", Type="String", Overwrite=True)
+    ssm.label_parameter_version(Name="/a", ParameterVersion=1, Labels=["old"])
+    answer = ssm.get_parameters(Names=["/a", "/a:2", "/a:old", "/a:7"])
+    found = {(each["Name"], each.get("Selector")): each["Value"] for each in answer["Parameters"]}
+    assert found == {("/a", None): "2", ("/a", ":2"): "2", ("/a", ":old"): "1"}
+    assert answer["InvalidParameters"] == ["/a:7"]
+
+
+def test_describe_filters_by_data_type(lab_aws: LocalAws) -> None:
+    # API, ParameterStringFilter: Key DataType.
+    ssm = lab_aws.client("ssm")
+    image_id = lab_aws.lab.seed_one("image", "111111111111", "us-east-1")["image_id"]
+    ssm.put_parameter(Name="/image", Value=image_id, Type="String", DataType="aws:ec2:image")
+    ssm.put_parameter(Name="/text", Value=image_id, Type="String")
+    lab_aws.lab.advance(10)
+    assert described(lab_aws, {"Key": "DataType", "Values": ["aws:ec2:image"]}) == [["/image"]]
+    assert described(lab_aws, {"Key": "DataType", "Values": ["text"]}, {"Key": "Name", "Values": ["/text"]}) == [["/text"]]
+
+
 def tagged(aws: LocalAws, numbers: range, owner: str) -> None:
     for number in numbers:
         tags = [{"Key": OWNER["Key"], "Value": owner}]

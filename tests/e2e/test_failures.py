@@ -37,7 +37,7 @@ def trouble(control_plane: ControlPlane, apply_crds: None, tmp_path_factory: pyt
     namespace = f"trouble-{uuid.uuid4().hex[:8]}"
     control_plane.run_kubectl("create", "namespace", namespace)
     with LocalAws.start() as aws:
-        aws.lab.settings(copy_seconds=0.3, copy_spread=1.2, image_seconds=0.2)
+        aws.lab.settings(copy_seconds=0.3, copy_spread=1.2, image_seconds=0.2, usage_report_seconds=0.2)
         aws.lab.advance(CLOCK_AHEAD_SECONDS)
         account = fresh_account()
         settings = {"account": account, "namespace": namespace, "installation": "trouble"}

@@ -33,7 +33,7 @@ REGIONS = (HOME, AWAY, FAR)
 def slow_aws() -> Iterator[LocalAws]:
     """Copies take long enough to end a process in the middle of them."""
     with LocalAws.start() as aws:
-        aws.lab.settings(copy_seconds=COPY_SECONDS, copy_spread=1.0, image_seconds=0.2)
+        aws.lab.settings(copy_seconds=COPY_SECONDS, copy_spread=1.0, image_seconds=0.2, usage_report_seconds=0.2)
         yield aws
 
 

@@ -37,7 +37,6 @@ ACTIONS_UNUSED = {
     "ec2:GetEbsDefaultKmsKeyId": "only where volumes are encrypted by default",
     "ec2:GetImageBlockPublicAccessState": "only for images that are public",
     "ssm:GetParameterHistory": "a channel whose parameters are there and whose status is lost",
-    "ssm:ListTagsForResource": "a parameter of that name exists, and is not listed as ours",
     "kms:Decrypt": "EC2 asks on the operator's behalf",
     "kms:Encrypt": "EC2 asks on the operator's behalf",
     "kms:GenerateDataKeyWithoutPlaintext": "EC2 asks on the operator's behalf",

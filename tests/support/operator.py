@@ -258,7 +258,7 @@ def tags_of(resource: Body) -> dict[str, str]:
 def fast_aws() -> Iterator[LocalAws]:
     """A local AWS whose clock is the operator's, and whose copies take a fraction of a second."""
     with LocalAws.start() as aws:
-        aws.lab.settings(copy_seconds=0.3, copy_spread=1.2, image_seconds=0.2)
+        aws.lab.settings(copy_seconds=0.3, copy_spread=1.2, image_seconds=0.2, usage_report_seconds=0.2)
         yield aws
 
 

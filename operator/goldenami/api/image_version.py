@@ -1,6 +1,6 @@
 """ImageVersion: one immutable version with all its replicas, rendered by a GoldenImage and complete in itself."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
@@ -193,6 +193,34 @@ class ReplicaStatus(Model):
     """What is being waited for, or what is wrong."""
 
 
+class FindingStatus(Model):
+    """What one source said of an image's users."""
+
+    source: Annotated[str, text(32)]
+    """Who was asked: Instances, LaunchTemplates, AutoScalingGroups, LaunchConfigurations, Parameters, ImageRecipes, References (EC2's own
+    answer), LastLaunched, UsageReports (other accounts), GoldenImages, Channels."""
+    verdict: Literal["Unused", "InUse", "Unknown", "Pending", "NotAsked"]
+    """Unused: it knows no user. InUse: it does. Unknown: it could not be asked, or is not believed. Pending: it cannot tell yet.
+    NotAsked: nobody requires it. The image goes only when none says InUse, Unknown or Pending."""
+    message: Message | None = None
+    """The users, why the source could not be asked, or why it did not have to be."""
+
+
+class EvidenceStatus(Model):
+    """What was found out about the users of one image that shall go."""
+
+    image_id: ImageId
+    """The AMI."""
+    region: Region
+    """Where it is."""
+    state: Annotated[str, text(32, 0)] | None = None
+    """EC2's word for its state when it was asked about: available before it is disabled, disabled before it is deregistered."""
+    gathered_at: Annotated[str, Field(max_length=32, json_schema_extra={"format": "date-time"})]
+    """When this was found out. It is asked anew right before each step; a time at which the same was found again is not written."""
+    findings: Annotated[tuple[FindingStatus, ...], Field(max_length=16), list_map("source")] = ()
+    """One for each source."""
+
+
 class ForeignGrants(Model):
     """Grants in one region that nobody declared."""
 
@@ -228,6 +256,8 @@ class ImageVersionStatus(Model):
     """The image that replicas are copied from."""
     replicas: Annotated[tuple[ReplicaStatus, ...], Field(max_length=2 * MAX_REGIONS), Regions] = ()
     """One entry per declared region, and per region that is being cleaned up."""
+    evidence: Annotated[tuple[EvidenceStatus, ...], Field(max_length=2 * MAX_REGIONS), list_map("imageId")] = ()
+    """Who uses the images that shall go, as far as every source could tell."""
     tag_keys: Annotated[tuple[Annotated[str, text(127)], ...], Field(max_length=MAX_TAGS), SET] = ()
     """Keys of the declared tags that were set, so that one that is no longer declared can be removed."""
     granted: Granted | None = None

@@ -111,6 +111,12 @@ class Calls:
     def kms(self, place: Place, operation: str, ask: "Callable[[KMSClient], T]", *, about: str = "") -> T:
         return self._call(place, "kms", operation, ask, about)
 
+    def autoscaling(self, place: Place, operation: str, ask: Callable[[Any], T], *, about: str = "") -> T:
+        return self._call(place, "autoscaling", operation, ask, about)
+
+    def imagebuilder(self, place: Place, operation: str, ask: Callable[[Any], T], *, about: str = "") -> T:
+        return self._call(place, "imagebuilder", operation, ask, about)
+
     def closed_regions(self, account: Account, not_older_than: float | None = None) -> frozenset[str]:
         """Regions this account has not opted in to; read every ten minutes at most, unless asked for anew."""
         with self._lock:

@@ -178,7 +178,9 @@ RULES: dict[str, Rule] = {
         _CREDENTIALS,
     ),
     **dict.fromkeys(("RegionDisabledException", "OptInRequired"), _REGION),
-    **dict.fromkeys(("UnauthorizedOperation", "AccessDenied", "AccessDeniedException", "Blocked", "PendingVerification"), _DENIED),
+    **dict.fromkeys(
+        ("UnauthorizedOperation", "AccessDenied", "AccessDeniedException", "ForbiddenException", "Blocked", "PendingVerification"), _DENIED
+    ),
     **dict.fromkeys(
         (
             "MissingParameter",
@@ -248,6 +250,7 @@ RULES_OF: dict[tuple[str, str], Rule] = {
     ("ModifySnapshotAttribute", "OperationNotPermitted"): _PUBLIC_BLOCKED,
     ("ModifyImageAttribute", "ResourceLimitExceeded"): _SHARES,
     ("CopyImage", "ResourceLimitExceeded"): _SLOTS,
+    ("CreateImageUsageReport", "ResourceLimitExceeded"): _SLOTS,
     ("CopyImage", "InvalidRequest"): _STORAGE,
     ("CopyImage", "InvalidAMIID.NotFound"): _SOURCE,
     ("CreateImage", "InvalidInstanceID.NotFound"): _SOURCE,
@@ -422,6 +425,12 @@ def account_mismatch(name: str, declared: str, actual: str) -> FixTheAccess:
         f"AWSAccount {name or '(own identity)'} declares account {declared}, and its credentials belong to {actual}. Correct one of them."
     )
     return FixTheAccess(problem(Reason.ACCOUNT_MISMATCH, message), operation="GetCallerIdentity")
+
+
+def doubtful(place: Place, what: str) -> Wait:
+    """Two answers of AWS that cannot both be whole."""
+    message = f"{what} in {where(place)}, which the listing lacks though it is there: the listing may be cut short. It is read again."
+    return Wait(problem(Reason.EVIDENCE_INCOMPLETE, message))
 
 
 def shutting_down(place: Place, operation: str) -> ShuttingDown:

@@ -28,6 +28,7 @@ READ = Limit(100, 20)
 WRITE = Limit(50, 5)
 _COMMON_WRITE = Limit(100, 5)
 _SSM = Limit(40, 40)
+_UNPUBLISHED = Limit(20, 10)
 
 # EC2's published defaults; actions that are not named here follow READ or WRITE by their first word.
 LIMITS: Mapping[str, Limit] = {
@@ -48,6 +49,11 @@ LIMITS: Mapping[str, Limit] = {
     "kms.CreateGrant": Limit(50, 50),
     "kms.RevokeGrant": Limit(30, 30),
     "kms.ListGrants": Limit(100, 100),
+    # Neither service publishes its figures.
+    "autoscaling.DescribeAutoScalingGroups": _UNPUBLISHED,
+    "autoscaling.DescribeLaunchConfigurations": _UNPUBLISHED,
+    "imagebuilder.ListImageRecipes": _UNPUBLISHED,
+    "imagebuilder.ListContainerRecipes": _UNPUBLISHED,
 }
 _READS = ("Describe", "Get", "List")
 

@@ -11,6 +11,7 @@ from goldenami.aws.errors import AwsError, FixTheAccess, FixTheSpec, NotFound
 from goldenami.aws.evidence import Asked
 from goldenami.aws.inventory import Inventory
 from goldenami.controllers import report
+from goldenami.controllers.dependents import Family
 from goldenami.plan import observed as plan
 from goldenami.plan.desired import ImageSource, InstanceSource, SnapshotSource, Version
 from goldenami.plan.evidence import Evidence, channels
@@ -45,8 +46,14 @@ class Gatherer:
     recorded_source_image_id: str
     granted: Principals
     tag_keys: frozenset[str]
+    dependents: Callable[[Version, str, float], Family]
+    """What Kubernetes knows of an image's users."""
     asked: bool = False
     """Somebody asked for this look: nothing is believed because it was right before."""
+    mutable: bool = True
+    """Whether anything may be made in AWS."""
+    leaving: bool = False
+    """The version as a whole goes."""
     now: Callable[[], float] = time.time
     _source: SourceFacts | None = None
     _facts: dict[str, RegionFacts] = field(default_factory=dict)
@@ -178,11 +185,29 @@ class Gatherer:
         """What AWS knows of the image's users, and what Kubernetes does."""
         version, view = self.version, observed.regions[need.region]
         image = next(image for image in view.images if image.image_id == need.subject)
+        family = self.dependents(version, image.image_id, self._evidence_since)
         asked = Asked(
-            version.owner, version.version, version.rules, self._evidence_since, shared=plan.maybe_shared(version, image, observed)
+            version.owner,
+            version.version,
+            version.rules,
+            self._evidence_since,
+            shared=self._shared(view.place, image, observed),
+            mutable=self.mutable,
+            family_goes=family.goes,
+            aliases_move=not self.leaving,
         )
         found = self.inventory.evidence(view.place, image, asked)
-        return replace(found, testimonies=(*found.testimonies, channels(version.channels, version.rules)))
+        return replace(found, testimonies=(*found.testimonies, family.testimony, channels(version.channels, version.rules)))
+
+    def _shared(self, place: Place, image: Image, observed: Observed) -> bool:
+        """Where it cannot be told, it may be."""
+        known = plan.maybe_shared(self.version, image, observed)
+        if known is not None:
+            return known
+        try:
+            return bool(self.inventory.grants(place, image, not_older_than=self._evidence_since).launch)
+        except AwsError:
+            return True
 
     def _read_grants(self, need: Need, observed: Observed) -> None:
         """The inventory keeps what is read, and folds our own writes into it."""

@@ -106,6 +106,9 @@ class ImageVersions:
             granted=report.granted(status) | version.sharing.principals,
             tag_keys=frozenset(status.tag_keys),
             asked=seen.asked,
+            dependents=self.world.dependents,
+            mutable=seen.mutable,
+            leaving=seen.declared.deleting or version.going,
             now=self.world.now,
         )
 

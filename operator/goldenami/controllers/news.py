@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from goldenami.api.image_version import ImageVersion, ReplicaStatus
-from goldenami.api.reasons import EventReason, Reason
+from goldenami.api.reasons import EventReason, Outcome, Reason
 from goldenami.plan.actions import Action, EnableImage, RemoveTags, SetDescription, SetTags
 from goldenami.plan.observed import Finding
 from goldenami.plan.sharing import Shared
@@ -87,7 +87,8 @@ def _of_replica(row: ReplicaStatus | None, finding: Finding) -> News | None:
 
 
 def _blocked(row: ReplicaStatus | None, finding: Finding) -> News | None:
-    blocked = finding.reason in (Reason.IN_USE, Reason.EVIDENCE_INCOMPLETE) and (row is None or row.reason != finding.reason)
+    kept = finding.reason is Reason.IN_USE or (finding.reason is Reason.EVIDENCE_INCOMPLETE and finding.outcome is not Outcome.PROGRESSING)
+    blocked = kept and (row is None or row.reason != finding.reason)
     return (EventReason.DEREGISTRATION_BLOCKED, finding.message) if blocked else None
 
 

@@ -1,6 +1,7 @@
 """Puts the reconcilers together: one way to AWS for all of them, and what it notices wakes the object concerned."""
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 
 from goldenami.api.kinds import AWS_ACCOUNT, GOLDEN_IMAGE, IMAGE_VERSION, Key
@@ -12,6 +13,7 @@ from goldenami.aws.sessions import Sessions
 from goldenami.controllers.accounts import Accounts
 from goldenami.controllers.aws_account import AWSAccounts
 from goldenami.controllers.caretaker import Reconciler
+from goldenami.controllers.dependents import Dependents
 from goldenami.controllers.golden_image import GoldenImages
 from goldenami.controllers.image_version import ImageVersions
 from goldenami.controllers.operator import Engine
@@ -39,6 +41,7 @@ def build(engine: Engine) -> Mapping[str, Reconciler]:
         inventory=inventory,
         effects=effects,
         installation=engine.settings.installation,
+        dependents=Dependents(engine.kubernetes, engine.settings.namespaces, time.time),
         interval_seconds=engine.settings.interval_seconds,
         wake=engine.wake,
         judged=engine.metrics.set_conditions,

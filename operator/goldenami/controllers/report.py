@@ -10,7 +10,7 @@ from goldenami.api.conditions import ConcernResult, Condition, timestamp
 from goldenami.api.image_version import ImageVersion, ImageVersionStatus
 from goldenami.api.meta import Resource
 from goldenami.api.reasons import EventReason, Outcome, Reason
-from goldenami.controllers import caretaker
+from goldenami.controllers import caretaker, evidence_status
 from goldenami.kube.client import Body
 from goldenami.plan import identity, undo
 from goldenami.plan.actions import Action, CopyImage
@@ -35,8 +35,8 @@ PROGRESS_SECONDS = 5.0
 SHORTEST_POLL_SECONDS, LONGEST_POLL_SECONDS, POLL_SHARE = 1.0, 30.0, 0.1
 """A pending image is looked at again after a tenth of its age: a copy of ten minutes is seen within one, one of ten seconds within one."""
 IN_USE_LOOK_SECONDS = 30.0
-REPORT_LOOK_SECONDS = 5.0
-"""A report of the use in other accounts takes EC2 minutes."""
+ALIAS_LOOK_SECONDS = 5.0
+"""An image waits that long for an alias to move away from it."""
 STEP_SECONDS = 1.0
 MAX_PLAN_LINES = 64
 MAX_FOREIGN = 64
@@ -53,6 +53,7 @@ def image_version(declared: ImageVersion, version: Version, look: Look, observed
         "lastHandledReconcile": declared.metadata.reconcile_requested or None,
         "source": _source(declared, version, look, observed),
         "replicas": _replicas(version, look, observed),
+        "evidence": evidence_status.rows(declared.status.evidence, look, observed),
         "tagKeys": sorted({*version.tags} | (set(observed.tag_keys) if look.actions else set())),
         "granted": _granted(declared, version, look, observed),
         "regionsReady": f"{_ready(look)}/{len(version.replicas)}",
@@ -231,7 +232,7 @@ def _pause(finding: Finding, observed: Observed, *, acts: bool) -> float | None:
     if finding.reason is Reason.IN_USE:
         return IN_USE_LOOK_SECONDS
     if finding.reason is Reason.EVIDENCE_INCOMPLETE and finding.outcome is Outcome.PROGRESSING:
-        return REPORT_LOOK_SECONDS
+        return _until_told(finding, observed)
     if finding.reason is Reason.COPY_FAILED:
         return 5 * STEP_SECONDS
     image = finding.image
@@ -244,6 +245,14 @@ def _pause(finding: Finding, observed: Observed, *, acts: bool) -> float | None:
     waits = finding.reason in (Reason.SHARING_PENDING, Reason.SUSPENDED) and not finding.actions
     steps = (finding.outcome is Outcome.PROGRESSING and not waits) or finding.actions
     return STEP_SECONDS if acts and steps else None
+
+
+def _until_told(finding: Finding, observed: Observed) -> float:
+    """A report of the use in other accounts takes EC2 minutes: as with a copy, a tenth of its age."""
+    known = observed.evidence.get(finding.image.image_id) if finding.image else None
+    if known is None or not known.pending_since_epoch_seconds:
+        return ALIAS_LOOK_SECONDS
+    return min(LONGEST_POLL_SECONDS, max(SHORTEST_POLL_SECONDS, POLL_SHARE * (observed.now - known.pending_since_epoch_seconds)))
 
 
 def after_problem(problem: Problem) -> caretaker.Outcome:

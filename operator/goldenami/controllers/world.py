@@ -10,6 +10,7 @@ from goldenami.api.reasons import EventReason
 from goldenami.aws.effects import Effects
 from goldenami.aws.inventory import Inventory
 from goldenami.controllers.accounts import Accounts
+from goldenami.controllers.dependents import Dependents
 from goldenami.kube.client import Body, Kubernetes, key_of
 from goldenami.kube.events import Events
 from goldenami.kube.status import write_status
@@ -44,6 +45,7 @@ class World:
     inventory: Inventory
     effects: Effects
     installation: str
+    dependents: Dependents
     interval_seconds: float = 600.0
     wake: Callable[[Key], None] = lambda _: None
     """Has another object looked at soon."""

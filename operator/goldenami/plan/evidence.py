@@ -27,8 +27,22 @@ class Source(StrEnum):
     """Instances in any state but terminated."""
     LAUNCH_TEMPLATES = "LaunchTemplates"
     """Versions of launch templates, with or without an Auto Scaling group."""
+    AUTO_SCALING_GROUPS = "AutoScalingGroups"
+    """Groups by the template version that they name, overrides included, and by their instances; also groups of size 0."""
+    LAUNCH_CONFIGURATIONS = "LaunchConfigurations"
+    """The older form of a template, with or without a group."""
+    PARAMETERS = "Parameters"
+    """SSM parameters of data type aws:ec2:image whose value it is, our aliases included, and templates that say `resolve:ssm:`."""
+    IMAGE_RECIPES = "ImageRecipes"
+    """Recipes of Image Builder that are built on it."""
+    REFERENCES = "References"
+    """EC2's own DescribeImageReferences."""
     LAST_LAUNCHED = "LastLaunched"
     """LastLaunchedTime."""
+    USAGE_REPORTS = "UsageReports"
+    """EC2's reports of the use in other accounts."""
+    GOLDEN_IMAGES = "GoldenImages"
+    """Other GoldenImages, and their versions, whose source it is."""
     CHANNELS = "Channels"
     """Channels of its GoldenImage that name its version."""
 
@@ -43,9 +57,10 @@ class Testimony:
     problem: Problem | None = None
     """Why the source could not be asked, or cannot be believed."""
     pending: bool = False
-    """A report that is still being made."""
+    """Not to be told yet: a report is being made, or an alias of ours is about to move. The note says which."""
+    pending_since_epoch_seconds: float = 0.0
     note: str = ""
-    """What else there is to say, for the status: why the source was not asked, or what it said though it counts for nothing."""
+    """What is waited for, or why the source did not have to be asked."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +87,11 @@ class Evidence:
     @property
     def pending(self) -> bool:
         return any(testimony.pending for testimony in self.testimonies)
+
+    @property
+    def pending_since_epoch_seconds(self) -> float:
+        """Of the longest; 0 where nothing says since when."""
+        return min((each.pending_since_epoch_seconds for each in self.testimonies if each.pending), default=0.0)
 
     @property
     def missing(self) -> tuple[Source, ...]:
@@ -124,7 +144,7 @@ def objection(evidence: Evidence, now: float) -> Objection | None:
         outcome = Outcome.STALLED if evidence.problem.stalled else Outcome.RETRYING
         return _incomplete(f"who uses it cannot be told. {_told(evidence, stalled=evidence.problem.stalled)}", outcome)
     if evidence.pending:
-        return _incomplete("EC2 is still making the report of its use in other accounts", Outcome.PROGRESSING)
+        return _incomplete("; ".join(each.note for each in evidence.testimonies if each.pending), Outcome.PROGRESSING)
     return None
 
 

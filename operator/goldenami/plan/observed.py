@@ -138,14 +138,14 @@ def _of(view: RegionView, version: Version, *, released: bool) -> tuple[Image, .
     return tuple(sorted(mine, key=lambda image: (image.created_epoch_seconds, image.image_id)))
 
 
-def maybe_shared(version: Version, image: Image, observed: Observed) -> bool:
-    """Whether another account may launch the image, or could until it was disabled. Where nobody could, nobody has to be asked."""
+def maybe_shared(version: Version, image: Image, observed: Observed) -> bool | None:
+    """Whether another account may launch the image, or could until it was disabled; None: its launch permissions tell."""
     if image.public or version.grantees or observed.granted - Principals(accounts=frozenset({version.account.account_id})):
         return True
     if version.sharing.declared and version.sharing.remove_foreign:
         return False
-    known = observed.grants.get(image.image_id)
-    return image.state == "disabled" or known is None or bool(known.launch)
+    # Disabling has erased what there was.
+    return True if image.state == "disabled" else None
 
 
 _IN_FLIGHT = re.compile(r"\b(?:DestinationAmi|for) (ami-\w+)")

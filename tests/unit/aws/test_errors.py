@@ -21,6 +21,7 @@ def refused(code: str, *, operation: str = "DescribeImages", message: str = "no"
 @pytest.mark.parametrize(
     ("code", "operation", "status", "kind", "reason"),
     [
+        pytest.param("ForbiddenException", "ListImageRecipes", 403, errors.FixTheAccess, "AccessDenied", id="Image Builder denies"),
         pytest.param("InvalidAMIID.Unavailable", "ModifyImageAttribute", 400, errors.Wait, "Progressing", id="a pending image: wait"),
         pytest.param("IncorrectState", "DisableImage", 400, errors.Wait, "Progressing", id="the wrong state: wait"),
         pytest.param("InvalidSnapshot.InUse", "DeleteSnapshot", 400, errors.Wait, "Progressing", id="a snapshot in use: wait"),
@@ -31,6 +32,9 @@ def refused(code: str, *, operation: str = "DescribeImages", message: str = "no"
         pytest.param("ThrottlingException", "PutParameter", 400, errors.Throttled, "Throttled", id="SSM and KMS throttle"),
         pytest.param("TooManyRequestsException", "PutParameter", 429, errors.Throttled, "Throttled", id="too many requests is throttling"),
         pytest.param("ResourceLimitExceeded", "CopyImage", 400, errors.QuotaReached, "Queued", id="copy slots: the copy is queued"),
+        pytest.param(
+            "ResourceLimitExceeded", "CreateImageUsageReport", 400, errors.QuotaReached, "Queued", id="one report of an image at a time"
+        ),
         pytest.param("ResourceLimitExceeded", "ModifyImageAttribute", 400, errors.QuotaReached, "ShareQuotaExceeded", id="too many shares"),
         pytest.param("ResourceLimitExceeded", "RegisterImage", 400, errors.QuotaReached, "QuotaExceeded", id="another quota"),
         pytest.param("SnapshotCreationPerVolumeRateExceeded", "CreateImage", 400, errors.QuotaReached, "Queued", id="a rate of snapshots"),

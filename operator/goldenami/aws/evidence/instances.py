@@ -10,12 +10,15 @@ ALIVE = ("pending", "running", "shutting-down", "stopping", "stopped")
 
 def instances(question: Question) -> Testimony:
     place, image_id = question.place, question.image.image_id
-    filters = [{"Name": "image-id", "Values": [image_id]}, {"Name": "instance-state-name", "Values": list(ALIVE)}]
     reservations = paged(
         lambda more: question.calls.ec2(
             place,
             "DescribeInstances",
-            lambda ec2: ec2.describe_instances(Filters=filters, MaxResults=PAGE, **more),  # type: ignore[arg-type]
+            lambda ec2: ec2.describe_instances(
+                Filters=[{"Name": "image-id", "Values": [image_id]}, {"Name": "instance-state-name", "Values": list(ALIVE)}],
+                MaxResults=PAGE,
+                **more,
+            ),
             about=image_id,
         ),
         "Reservations",

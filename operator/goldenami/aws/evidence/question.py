@@ -1,7 +1,7 @@
 """What every source of evidence is asked, and what is read once for the images of a place that are asked about at the same time."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -34,6 +34,21 @@ class Listings:
             dated: Dated[T] = self._kept.setdefault(what, Dated(read, self._clock))
         return dated.get(since)
 
+    def each(
+        self, what: str, names: Collection[str], read: Callable[[Collection[str]], Mapping[str, str]], since: float
+    ) -> Mapping[str, str]:
+        """Of these names what exists, not older than `since`: only what is older is read, all of it together. Raises AwsError."""
+        known: dict[str, tuple[float, str | None]] = self.memory(what)
+        with self._lock:
+            missing = [name for name in names if name not in known or known[name][0] < since]
+        if missing:
+            began = self._clock()
+            found = read(missing)
+            with self._lock:
+                known.update({name: (began, found.get(name)) for name in missing})
+        with self._lock:
+            return {name: value for name in names if (value := known[name][1]) is not None}
+
     def memory(self, what: str) -> dict[Any, Any]:
         """What one listing keeps from reading to reading; used by the one thread that reads it."""
         with self._lock:
@@ -51,8 +66,12 @@ class Asked:
     """Nothing that was read before counts, in epoch seconds: when this look began, or something was last done to the image."""
     shared: bool = True
     """Whether other accounts may launch it, or could until we took that away."""
+    mutable: bool = True
+    """Whether anything may be made in AWS: a report of the use in other accounts has to be."""
     family_goes: bool = False
     """Its GoldenImage is being deleted, and deletes its own aliases after its images."""
+    aliases_move: bool = False
+    """The version stays and only this image goes: our own aliases that name it are about to be moved, or withdrawn."""
 
 
 @dataclass(frozen=True)

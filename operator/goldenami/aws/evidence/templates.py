@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from goldenami.aws.errors import NotFound
 from goldenami.aws.evidence.question import Listings, Question
 from goldenami.aws.holding import PAGE, paged
 from goldenami.plan.evidence import MAX_USERS, Source, Testimony
@@ -46,19 +47,27 @@ def launch_templates(question: Question) -> Testimony:
     for template in listed(question).values():
         named = [number for number in template.counting(question.rules.template_versions) if template.images[number] == image_id]
         if named:
-            there = versions(question.listings, template.template_id)
+            there = present(question.listings, template.template_id)
             found += [told(template.template_id, number) for number in named if there.get(number) == image_id]
         if len(found) >= MAX_USERS:
             break
     return Testimony(Source.LAUNCH_TEMPLATES, tuple(found[:MAX_USERS]))
 
 
+def present(listings: Listings, template_id: str) -> Mapping[int, str]:
+    """The versions that are there now; none where the template is gone. Raises AwsError."""
+    try:
+        return _versions(listings, template_id)
+    except NotFound:
+        return {}
+
+
 def told(template_id: str, number: int) -> str:
     return f"launch template {template_id}:{number}"
 
 
-def versions(listings: Listings, template_id: str, newer_than: int = 0) -> Mapping[int, str]:
-    """What the template's versions launch, by number, read now. Raises AwsError: NotFound when it has gone meanwhile."""
+def _versions(listings: Listings, template_id: str, newer_than: int = 0) -> Mapping[int, str]:
+    """What they launch, by number, read now."""
     beyond: dict[str, Any] = {"MinVersion": str(newer_than + 1)} if newer_than else {}
     rows = paged(
         lambda more: listings.calls.ec2(
@@ -90,5 +99,5 @@ def _template(listings: Listings, row: Mapping[str, Any], known: dict[str, Mappi
     template_id, latest = row["LaunchTemplateId"], int(row["LatestVersionNumber"])
     before = known.get(template_id, {})
     if latest not in before:
-        known[template_id] = {**before, **versions(listings, template_id, max(before, default=0))}
+        known[template_id] = {**before, **_versions(listings, template_id, max(before, default=0))}
     return Template(template_id, row.get("LaunchTemplateName", ""), int(row["DefaultVersionNumber"]), latest, known[template_id])

@@ -139,7 +139,9 @@ def _begin_aws(stack: ExitStack, copy_seconds: float) -> Future[LocalAws]:
 def _seeded_aws(copy_seconds: float) -> LocalAws:
     with ExitStack() as stack:
         aws = stack.enter_context(
-            LocalAws.start(settings={"copy_seconds": copy_seconds, "image_seconds": min(IMAGE_SECONDS, copy_seconds)})
+            LocalAws.start(
+                settings={"copy_seconds": copy_seconds, "image_seconds": min(IMAGE_SECONDS, copy_seconds), "usage_report_seconds": 1.0}
+            )
         )
         aws.lab.seed()
         past.sow(aws, HOME_ACCOUNT, INSTALLATION)

@@ -74,6 +74,11 @@ def _stamp(parameter: Any) -> None:
     parameter.last_modified_date = lab.current().clock.utc()
 
 
+def _selector(name: str) -> dict[str, str]:
+    selector = name.rpartition(":parameter")[2].partition(":")[2]
+    return {"Selector": f":{selector}"} if selector else {}
+
+
 def refused(message: str) -> RefusedError:
     return RefusedError("ValidationException", message)
 
@@ -138,6 +143,13 @@ class ParameterStore(SimpleSystemManagerResponse):
         if len(versions) >= 100:
             self.ssm_backend._check_for_parameter_version_limit_exception(arguments["name"])
 
+    def get_parameters(self) -> ActionResult:
+        """A version or label that was asked for comes back as a selector beside the name (API reference, Parameter)."""
+        names, plain = self._get_param("Names"), self._get_param("WithDecryption")
+        found = self.ssm_backend.get_parameters(names)
+        rows = [{**each.response_object(plain, self.region), **_selector(name)} for name, each in found.items()]
+        return ActionResult({"Parameters": rows, "InvalidParameters": [name for name in names if name not in found]})
+
     def describe_parameters(self) -> ActionResult:
         filters, limit = self._get_param("ParameterFilters") or [], int(self._get_param("MaxResults") or PAGE)
         if not 1 <= limit <= MAX_PAGE:
@@ -146,12 +158,16 @@ class ParameterStore(SimpleSystemManagerResponse):
                 f"Member must have value less than or equal to {MAX_PAGE}"
             )
         backend = self.ssm_backend
+        # moto knows no filter by data type, and refuses it.
+        types = [each for each in filters if each["Key"] == "DataType"]
+        filters = [each for each in filters if each["Key"] != "DataType"]
         backend._validate_parameter_filters(filters, by_path=False)
         # One filter at a time: moto takes a tag filter without values as the whole answer.
         found = [
             parameter
             for parameter in backend.describe_parameters(self._get_param("Filters"), filters[:1])
             if all(backend._match_filters(parameter, [each]) for each in filters[1:])
+            and all(parameter.data_type in each["Values"] for each in types)
         ]
         start = int(str(self._get_param("NextToken") or "0").strip() or 0)
         answer: dict[str, Any] = {"Parameters": [self._description(each) for each in found[start : start + limit]]}

@@ -1,0 +1,58 @@
+"""EC2's own answer, as a second witness. Source: DescribeImageReferences.
+
+It knows instances, launch templates, parameters and recipes of the image's own account and region, and needs a permission of its own and
+the reader's rights to each. Auto Scaling groups, launch configurations and `resolve:ssm:` it does not know.
+"""
+
+from typing import Any
+
+from goldenami.aws.evidence import parameters, recipes
+from goldenami.aws.evidence.instances import ALIVE
+from goldenami.aws.evidence.question import Question
+from goldenami.aws.holding import PAGE, paged
+from goldenami.plan.evidence import MAX_USERS, Source, Testimony
+
+DEEPEST = 10_000
+"""Versions that a launch template can have; EC2 looks at the newest ten unless it is told otherwise."""
+INSTANCE, TEMPLATE, PARAMETER = "ec2:Instance", "ec2:LaunchTemplate", "ssm:Parameter"
+RECIPES = ("imagebuilder:ImageRecipe", "imagebuilder:ContainerRecipe")
+
+
+def references(question: Question) -> Testimony:
+    image_id = question.image.image_id
+    types = _types(question.rules.template_versions)
+    rows = paged(
+        lambda more: question.calls.ec2(
+            question.place,
+            "DescribeImageReferences",
+            lambda ec2: ec2.describe_image_references(ImageIds=[image_id], ResourceTypes=types, MaxResults=PAGE, **more),
+            about=image_id,
+        ),
+        "ImageReferences",
+    )
+    users = [user for row in rows if (user := _user(question, row["ResourceType"], row["Arn"]))]
+    return Testimony(Source.REFERENCES, tuple(users[:MAX_USERS]))
+
+
+def _types(depth: int | None) -> list[Any]:
+    return [
+        {"ResourceType": INSTANCE, "ResourceTypeOptions": [{"OptionName": "state-name", "OptionValues": list(ALIVE)}]},
+        {
+            "ResourceType": TEMPLATE,
+            "ResourceTypeOptions": [{"OptionName": "version-depth", "OptionValues": [str(min(depth or DEEPEST, DEEPEST))]}],
+        },
+        *({"ResourceType": name} for name in (PARAMETER, *RECIPES)),
+    ]
+
+
+def _user(question: Question, resource_type: str, arn: str) -> str:
+    """In the words of the other sources; empty for a parameter that they know, as they tell ours from others'."""
+    name = arn.rpartition("/")[2]
+    if resource_type == INSTANCE:
+        return f"instance {name}"
+    if resource_type == TEMPLATE:
+        return f"launch template {name}"
+    if resource_type == PARAMETER:
+        path = arn.partition(":parameter")[2]
+        return "" if {path, path.removeprefix("/")} & parameters.listed(question).keys() else f"parameter {path}"
+    return recipes.told(arn) if resource_type in RECIPES else f"{resource_type} {arn}"

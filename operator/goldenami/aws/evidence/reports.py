@@ -1,0 +1,149 @@
+"""EC2's reports of an image's use in other accounts. Sources: CreateImageUsageReport, DescribeImageUsageReports, …ReportEntries.
+
+A report is made in the background, tells what was so a day ago (instances) or some days ago (templates, recipes), and is kept for 30 days.
+Ours carry the owner's tag and the state that the image had: what was found out before it was disabled is not what is known since.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from goldenami.api.reasons import Reason
+from goldenami.aws import translate
+from goldenami.aws.errors import NotFound
+from goldenami.aws.evidence.question import Listings, Question
+from goldenami.aws.evidence.references import DEEPEST, INSTANCE, RECIPES, TEMPLATE
+from goldenami.aws.holding import PAGE, paged
+from goldenami.plan.evidence import MAX_USERS, Source, Testimony
+from goldenami.plan.identity import OWNER, PREFIX
+from goldenami.plan.values import Problem
+
+VALID_SECONDS = 86_400.0
+"""How old a report may be: what it tells is a day old when it is made."""
+FAILED_SECONDS = 300.0
+"""A report that failed is asked for again after this."""
+PENDING = "EC2 is making the report of its use in other accounts"
+MOST_DELETED = 20
+"""In one look."""
+STATE = f"{PREFIX}image-state"
+_WORDS = {INSTANCE: "instance", TEMPLATE: "launch template", RECIPES[0]: "image recipe", RECIPES[1]: "container recipe"}
+
+Report = Mapping[str, Any]
+
+
+def usage_reports(question: Question) -> Testimony:
+    if not question.rules.usage_reports:
+        return Testimony(Source.USAGE_REPORTS, note="the policy does not require it")
+    if not question.asked.shared:
+        return Testimony(Source.USAGE_REPORTS, note="no other account can launch it")
+    if not question.asked.mutable:
+        return Testimony(Source.USAGE_REPORTS, note="a report would have to be made, and nothing is changed while only observed")
+    ours = _ours(question)
+    about_it = [report for report in ours if report["ImageId"] == question.image.image_id]
+    newest = about_it[-1] if about_it else None
+    if newest is None or not _counts(question, newest):
+        _create(question, newest)
+        return Testimony(Source.USAGE_REPORTS, pending=True, note=PENDING, pending_since_epoch_seconds=question.now)
+    # Also those about images that are gone by now.
+    for old in [report for report in ours if report is not newest and (report in about_it or _expired(question, report))][:MOST_DELETED]:
+        _delete(question, old)
+    if newest["State"] == "pending":
+        return Testimony(
+            Source.USAGE_REPORTS,
+            pending=True,
+            note=PENDING,
+            pending_since_epoch_seconds=translate.epoch_seconds(newest["CreationTime"]),
+        )
+    if newest["State"] != "available":
+        why = newest.get("StateReason") or "EC2 gave no reason"
+        told = f"EC2 could not report the use in other accounts: {why}. It is asked again"
+        return Testimony(Source.USAGE_REPORTS, problem=Problem(Reason.EVIDENCE_INCOMPLETE, told))
+    return Testimony(Source.USAGE_REPORTS, _users(question, newest))
+
+
+def _ours(question: Question) -> list[Report]:
+    """Those of this owner in the place, whatever image they are about, oldest first."""
+    rows = question.listings.get("usage reports", lambda: _read(question.listings), question.since)
+    mine = [row for row in rows if translate.tags(row.get("Tags")).get(OWNER) == str(question.asked.owner)]
+    return sorted(mine, key=lambda row: (translate.epoch_seconds(row["CreationTime"]), str(row["ReportId"])))
+
+
+def _read(listings: Listings) -> list[Report]:
+    return paged(
+        lambda more: listings.calls.ec2(
+            listings.place, "DescribeImageUsageReports", lambda ec2: ec2.describe_image_usage_reports(MaxResults=PAGE, **more)
+        ),
+        "ImageUsageReports",
+    )
+
+
+def _counts(question: Question, report: Report) -> bool:
+    """Whether it is, or will be, about the image as it is now. One that failed counts for as long, so that it is not made again at once."""
+    failed_long_ago = report["State"] == "error" and question.now - translate.epoch_seconds(report["CreationTime"]) > FAILED_SECONDS
+    same_state = translate.tags(report.get("Tags")).get(STATE) == question.image.state
+    return same_state and not failed_long_ago and not _expired(question, report)
+
+
+def _expired(question: Question, report: Report) -> bool:
+    return question.now - translate.epoch_seconds(report["CreationTime"]) > VALID_SECONDS
+
+
+def _create(question: Question, before: Report | None) -> None:
+    """The token tells this report from the one before, so that an answer that is lost makes no second one."""
+    image = question.image
+    told = f"{image.image_id}/{image.state}/{before['ReportId'] if before else ''}/{question.now // VALID_SECONDS:.0f}"
+    tags = [{"Key": OWNER, "Value": str(question.asked.owner)}, {"Key": STATE, "Value": image.state}]
+    specifications: Any = [{"ResourceType": "image-usage-report", "Tags": tags}]
+    types: Any = [
+        {
+            "ResourceType": TEMPLATE,
+            "ResourceTypeOptions": [
+                {"OptionName": "version-depth", "OptionValues": [str(min(question.rules.template_versions or DEEPEST, DEEPEST))]}
+            ],
+        },
+        *({"ResourceType": name} for name in (INSTANCE, *RECIPES)),
+    ]
+    question.calls.ec2(
+        question.place,
+        "CreateImageUsageReport",
+        lambda ec2: ec2.create_image_usage_report(
+            ImageId=image.image_id,
+            ResourceTypes=types,
+            ClientToken=hashlib.sha256(told.encode()).hexdigest()[:32],
+            TagSpecifications=specifications,
+        ),
+        about=image.image_id,
+    )
+
+
+def _delete(question: Question, report: Report) -> None:
+    """EC2 admits 2,000 of an account, and keeps each for 30 days."""
+    try:
+        question.calls.ec2(
+            question.place,
+            "DeleteImageUsageReport",
+            lambda ec2: ec2.delete_image_usage_report(ReportId=report["ReportId"]),
+            about=report["ReportId"],
+        )
+    except NotFound:
+        return
+
+
+def _users(question: Question, report: Report) -> tuple[str, ...]:
+    rows: Sequence[Report] = paged(
+        lambda more: question.calls.ec2(
+            question.place,
+            "DescribeImageUsageReportEntries",
+            lambda ec2: ec2.describe_image_usage_report_entries(ReportIds=[report["ReportId"]], MaxResults=PAGE, **more),
+            about=report["ReportId"],
+        ),
+        "ImageUsageReportEntries",
+    )
+    counted = [row for row in rows if int(row.get("UsageCount", 0)) > 0]
+    return tuple(_user(row) for row in counted[:MAX_USERS])
+
+
+def _user(row: Report) -> str:
+    """`3 instances of account 111122223333`."""
+    count, word = int(row["UsageCount"]), _WORDS.get(row["ResourceType"], str(row["ResourceType"]))
+    return f"{count} {word}{'' if count == 1 else 's'} of account {row['AccountId']}"

@@ -1,0 +1,100 @@
+"""Evidence from Kubernetes: which other GoldenImages are made from an image, and whether its own is on its way out.
+
+Only what the operator can see is known; a listing that does not even hold the image's own family is not believed.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from goldenami.api.kinds import GOLDEN_IMAGE, IMAGE_VERSION, Kind
+from goldenami.api.reasons import Reason
+from goldenami.aws.dated import Dated
+from goldenami.kube.client import Body, Kubernetes
+from goldenami.kube.errors import KubeError, KubeForbidden
+from goldenami.plan.desired import Version
+from goldenami.plan.evidence import MAX_USERS, Source, Testimony
+from goldenami.plan.values import Problem
+
+
+@dataclass(frozen=True)
+class Family:
+    """What Kubernetes says of one image's users."""
+
+    testimony: Testimony
+    goes: bool = False
+    """Its GoldenImage is being deleted."""
+
+
+@dataclass(frozen=True)
+class _Listing:
+    golden_images: tuple[Body, ...]
+    image_versions: tuple[Body, ...]
+
+
+@dataclass(frozen=True)
+class Dependents:
+    """Safe to use from several threads; images that go at the same time share one listing."""
+
+    kubernetes: Kubernetes
+    namespaces: tuple[str, ...]
+    """Those that are served; none: all."""
+    now: Callable[[], float]
+    _kept: list[Dated[_Listing]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._kept.append(Dated(self._read, self.now))
+
+    def __call__(self, version: Version, image_id: str, since: float) -> Family:
+        """Not older than `since`, in epoch seconds."""
+        try:
+            listing = self._kept[0].get(since)
+        except KubeError as error:
+            why = f"the GoldenImages that may be made from it cannot be listed: {error.message}"
+            return Family(_unknown(why, stalled=isinstance(error, KubeForbidden)))
+        return family(version, image_id, listing.golden_images, listing.image_versions)
+
+    def _read(self) -> _Listing:
+        return _Listing(self._list(GOLDEN_IMAGE), self._list(IMAGE_VERSION))
+
+    def _list(self, kind: Kind) -> tuple[Body, ...]:
+        return tuple(obj for namespace in self.namespaces or (None,) for obj in self.kubernetes.list(kind, namespace))
+
+
+def family(version: Version, image_id: str, golden_images: Iterable[Body], image_versions: Iterable[Body]) -> Family:
+    """Of these listings. Pure."""
+    golden_images = tuple(golden_images)
+    own = (version.owner.namespace, version.owner.name)
+    mine = next((obj for obj in golden_images if _key(obj) == own), None)
+    if mine is None:
+        why = f"GoldenImage {'/'.join(own)} itself is not among those listed, so others may be missing, too; it has to outlive its versions"
+        return Family(_unknown(why))
+    users = dict.fromkeys(
+        (*_made_from(image_id, golden_images, own, lambda obj: _key(obj)), *_made_from(image_id, image_versions, own, _family_of))
+    )
+    return Family(
+        Testimony(Source.GOLDEN_IMAGES, tuple(f"GoldenImage {'/'.join(name)}" for name in users)[:MAX_USERS]),
+        goes="deletionTimestamp" in mine["metadata"],
+    )
+
+
+def _made_from(
+    image_id: str, objects: Iterable[Body], own: tuple[str, str], family_of: Callable[[Body], tuple[str, str]]
+) -> Iterator[tuple[str, str]]:
+    """Families whose object here has that source, and is there to stay."""
+    for obj in objects:
+        source: Any = obj["spec"].get("source", {}).get("image", {})
+        if source.get("id") == image_id and family_of(obj) != own and "deletionTimestamp" not in obj["metadata"]:
+            yield family_of(obj)
+
+
+def _key(obj: Body) -> tuple[str, str]:
+    return obj["metadata"]["namespace"], obj["metadata"]["name"]
+
+
+def _family_of(obj: Body) -> tuple[str, str]:
+    return obj["metadata"]["namespace"], obj["spec"].get("goldenImage", "")
+
+
+def _unknown(why: str, *, stalled: bool = False) -> Testimony:
+    return Testimony(Source.GOLDEN_IMAGES, problem=Problem(Reason.EVIDENCE_INCOMPLETE, why, stalled=stalled))

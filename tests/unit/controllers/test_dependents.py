@@ -1,0 +1,53 @@
+"""Evidence from Kubernetes: the base image of another GoldenImage stays, and a listing without the image's own family is not believed."""
+
+from typing import Any
+
+import pytest
+
+from goldenami.controllers.dependents import family
+from support.plan import OWNER, version
+
+BASE = "ami-1"
+OF = version(delete=True)
+
+
+def golden_image(name: str = OWNER.name, source: str = "ami-else", *, namespace: str = OWNER.namespace, deleting: bool = False) -> Any:
+    going = {"deletionTimestamp": "2026-11-27T10:00:00Z"} if deleting else {}
+    return {"metadata": {"namespace": namespace, "name": name, **going}, "spec": {"source": {"image": {"id": source}}}}
+
+
+def image_version(of: str, source: str, *, deleting: bool = False) -> Any:
+    obj = golden_image(f"{of}-1.0.0", source, deleting=deleting)
+    obj["spec"]["goldenImage"] = of
+    return obj
+
+
+OWN = golden_image()
+
+
+@pytest.mark.parametrize(
+    ("golden_images", "image_versions", "users"),
+    [
+        pytest.param([OWN], [], (), id="nobody is made from it"),
+        pytest.param([OWN, golden_image("app", BASE)], [], ("GoldenImage images/app",), id="another GoldenImage keeps its base"),
+        pytest.param([OWN, golden_image("app", BASE, namespace="other")], [], ("GoldenImage other/app",), id="in whatever namespace"),
+        pytest.param([OWN, golden_image("app", BASE, deleting=True)], [], (), id="one that is being deleted does not"),
+        pytest.param([OWN, golden_image("app")], [image_version("app", BASE)], ("GoldenImage images/app",), id="an older version does"),
+        pytest.param([OWN, golden_image("app")], [image_version("app", BASE, deleting=True)], (), id="until it is being deleted"),
+        pytest.param([golden_image(source=BASE)], [image_version(OWNER.name, BASE)], (), id="its own family does not: it may be adopted"),
+        pytest.param([OWN, golden_image("app", BASE)], [image_version("app", BASE)], ("GoldenImage images/app",), id="both are one user"),
+    ],
+)
+def test_who_is_made_from_it(golden_images: list[Any], image_versions: list[Any], users: tuple[str, ...]) -> None:
+    found = family(OF, BASE, golden_images, image_versions)
+    assert (found.testimony.users, found.testimony.problem, found.goes) == (users, None, False)
+
+
+def test_a_listing_that_lacks_its_own_family_is_not_believed() -> None:
+    found = family(OF, BASE, [golden_image("app", "ami-else")], []).testimony
+    assert found.problem is not None
+    assert (found.problem.reason, found.users) == ("EvidenceIncomplete", ())
+
+
+def test_whether_its_own_family_goes_is_told_too() -> None:
+    assert family(OF, BASE, [golden_image(deleting=True)], []).goes
