@@ -3,6 +3,11 @@
 import signal
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How long an example takes tells of the machine and of what else runs on it, not of the code: a busy one failed tests at random.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 # A run in the background of a script is started with SIGINT ignored, and hands that down to every process it starts, Ctrl-C tests included.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
