@@ -446,6 +446,18 @@ def test_the_report_about_an_image_that_is_gone_is_deleted_with_the_next_one(doo
     assert [report["ImageId"] for report in reports(door)] == [image_id]
 
 
+def test_a_report_that_somebody_deleted_is_made_anew(door: Door) -> None:
+    image_id = door.cloud.image()
+    used_elsewhere(door, image_id)
+    gather(door, image_id, shared=True)
+    door.cloud.pass_time(100)
+    assert gather(door, image_id, shared=True).users
+    door.cloud.ec2().delete_image_usage_report(ReportId=reports(door)[0]["ReportId"])
+    assert gather(door, image_id, shared=True).pending
+    door.cloud.pass_time(100)
+    assert gather(door, image_id, shared=True).users
+
+
 def test_somebody_else_s_report_is_left_alone(door: Door) -> None:
     image_id = door.cloud.image()
     theirs = door.cloud.ec2().create_image_usage_report(ImageId=image_id, ResourceTypes=[{"ResourceType": "ec2:Instance"}])["ReportId"]

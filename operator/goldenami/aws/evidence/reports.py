@@ -23,6 +23,7 @@ VALID_SECONDS = 86_400.0
 FAILED_SECONDS = 300.0
 """A report that failed is asked for again after this."""
 PENDING = "EC2 is making the report of its use in other accounts"
+TOKEN_SECONDS = 10.0
 MOST_DELETED = 20
 """In one look."""
 STATE = f"{PREFIX}image-state"
@@ -89,9 +90,12 @@ def _expired(question: Question, report: Report) -> bool:
 
 
 def _create(question: Question, before: Report | None) -> None:
-    """The token tells this report from the one before, so that an answer that is lost makes no second one."""
+    """An answer that is lost makes no second one: the token is the same for a while, and then EC2 refuses a second pending one.
+
+    Not for longer, as a report that somebody deleted shall be made anew, and its token answers with what is no longer there.
+    """
     image = question.image
-    told = f"{image.image_id}/{image.state}/{before['ReportId'] if before else ''}/{question.now // VALID_SECONDS:.0f}"
+    told = f"{image.image_id}/{image.state}/{before['ReportId'] if before else ''}/{question.now // TOKEN_SECONDS:.0f}"
     tags = [{"Key": OWNER, "Value": str(question.asked.owner)}, {"Key": STATE, "Value": image.state}]
     specifications: Any = [{"ResourceType": "image-usage-report", "Tags": tags}]
     types: Any = [
