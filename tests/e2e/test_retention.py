@@ -7,6 +7,7 @@ import pytest
 
 from goldenami.api.kinds import API_VERSION
 from support.operator import AWAY, HOME, Body, World, tags_of
+from support.questions import newest_call
 from support.scenes import declared, events_of, images_of, iv, look_again, until
 
 DAY_SECONDS = 86_400.0
@@ -83,6 +84,22 @@ def test_what_no_limit_keeps_is_disabled_and_then_gone_with_its_snapshots_and_it
     told = events_of(corner, name, "GoldenImage")
     assert ("StageChanged", "version 1.0.0 is Disabled from now on: no limit of the policy keeps it") in told
     assert ("VersionRetired", "nothing is left of version 1.0.0") in told
+
+
+def test_versions_that_go_at_the_same_time_share_the_listing_of_what_they_left(corner: World, name: str) -> None:
+    old = [f"1.{number}.0" for number in range(6)]
+    ids = family(corner, name, *old, "2.0.0")
+    retain(corner, name, keepLast=1, maxPerRun="100%", retire={"disableFor": "1h"})
+    until(corner, lambda: {state(corner, ids[version]) for version in old} == {"disabled"}, "all of them disabled")
+    corner.ready(name)
+
+    since = newest_call(corner)
+    retain(corner, name, retire={"disableFor": "0s"})
+    for version in old:
+        corner.gone(iv(name, version), "imageversion")
+    listings = corner.aws.lab.audit_counts(account=corner.account, since=since, operation="ec2.DescribeSnapshots")
+    assert listings.get("ec2.DescribeSnapshots", 0) < len(old)
+    assert {state(corner, ids[version]) for version in old} == {"gone"}
 
 
 def test_a_running_instance_keeps_its_version_and_nobody_calls_that_a_fault(corner: World, name: str, launched: list[str]) -> None:

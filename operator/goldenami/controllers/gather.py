@@ -175,11 +175,19 @@ class Gatherer:
             case NeedKind.EVIDENCE:
                 self._evidence[need.subject] = self._gather(need, observed)
             case NeedKind.SNAPSHOTS:
-                self._fresh_snapshots[need.region] = self.now()
+                self._fresh_snapshots[need.region] = self._late_enough(observed.regions[need.region])
             case NeedKind.IMAGE:
                 self._looked_up[need.subject] = self.inventory.image(place, need.subject)
             case NeedKind.GRANTS:
                 self._read_grants(need, observed)
+
+    def _late_enough(self, view: RegionView) -> float:
+        """How old a listing of snapshots may be that was asked for anew.
+
+        What a retired version left behind was there long before, so one listing shows it for all that go at the same time.
+        """
+        swept = self.version.stage == "Retired" and not self.asked and not plan.ours(view, self.version)
+        return self.now() - (report.CHANGED_SECONDS if swept else 0.0)
 
     def _gather(self, need: Need, observed: Observed) -> Evidence:
         """What AWS knows of the image's users, and what Kubernetes does."""

@@ -115,6 +115,9 @@ class ImageVersions:
     def _freshness(self, seen: Seen[ImageVersion]) -> Freshness:
         """How old the listings may be: asked for, not at all; while work runs, as old as a poll; at rest, as old as the interval."""
         declared, now = seen.declared, self.world.now()
+        if declared.deleting and declared.spec.stage == "Retired" and not seen.asked:
+            # Its family removes it because nothing was left of it a moment ago, as many others.
+            return Freshness(now - report.CHANGED_SECONDS, now - report.CHANGED_SECONDS)
         if seen.asked or declared.deleting:
             return Freshness(now, now)
         interval = parse_duration(declared.spec.interval) if declared.spec.interval else self.world.interval_seconds
