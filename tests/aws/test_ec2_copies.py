@@ -49,7 +49,7 @@ def test_the_snapshots_of_a_copy_show_its_progress(cloud: Cloud) -> None:
     assert 30 <= int(snapshot()["Progress"].removesuffix("%")) <= 50
     cloud.pass_time()
     assert (snapshot()["Progress"], snapshot()["State"], snapshot()["TransferType"]) == ("100%", "completed", "standard")
-    assert snapshot()["FullSnapshotSizeInBytes"] > 0
+    assert snapshot()["FullSnapshotSizeInBytes"] == cloud.shown_snapshot(cloud.snapshot_of(source))["FullSnapshotSizeInBytes"]
 
 
 def test_copies_may_share_a_name(cloud: Cloud) -> None:

@@ -176,6 +176,7 @@ MANY_TAGS = [{"ResourceType": "image", "Tags": [{"Key": str(number), "Value": ""
         refusal("the name of a failed image", "trap 2", "InvalidAMIName.Duplicate", lambda w: create(w, Name=failed_name(w))),
         refusal("a long name", "CreateImage Name", "InvalidAMIName.Malformed", lambda w: create(w, Name="a" * 129)),
         refusal("a name with a colon", "CreateImage Name", "InvalidAMIName.Malformed", lambda w: create(w, Name="web:1")),
+        refusal("accents in its description", "field", "InvalidParameterValue", lambda w: create(w, Description="na\u00efve")),
         refusal("no such instance", "CreateImage", "InvalidInstanceID.NotFound", lambda w: create(w, InstanceId="i-00000000000000000")),
         refusal("a malformed instance", "moto table", "InvalidInstanceID.Malformed", lambda w: create(w, InstanceId="web-1")),
         refusal("a terminated instance", "research 11", "IncorrectState", lambda w: create(w, InstanceId=terminated(w))),

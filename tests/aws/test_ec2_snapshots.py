@@ -31,6 +31,17 @@ def test_a_snapshot_of_a_volume_is_pending_then_completed(cloud: Cloud) -> None:
     assert not shown.keys() & {"KmsKeyId", "TransferType"}
 
 
+def test_its_full_size_is_told_once_it_is_completed_and_is_at_most_its_volumes(cloud: Cloud) -> None:
+    """DescribeSnapshots, FullSnapshotSizeInBytes: "all the blocks that were written to the source volume"; none while pending."""
+    snapshot = cloud.ec2().create_snapshot(VolumeId=volume(cloud))["SnapshotId"]
+    assert "FullSnapshotSizeInBytes" not in cloud.shown_snapshot(snapshot)
+    cloud.pass_time()
+    told = cloud.shown_snapshot(snapshot)["FullSnapshotSizeInBytes"]
+    assert 0 < told <= 4 * 2**30
+    cloud.pass_time()
+    assert cloud.shown_snapshot(snapshot)["FullSnapshotSizeInBytes"] == told
+
+
 def test_a_volume_from_a_snapshot_takes_its_size_and_its_seal(cloud: Cloud) -> None:
     key = cloud.key()
     made = cloud.ec2().create_volume(AvailabilityZone="us-east-1a", SnapshotId=cloud.snapshot(size=9, kms_key=key))

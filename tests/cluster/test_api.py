@@ -401,27 +401,30 @@ def _table(server: ApiServer, *words: str) -> list[list[str]]:
     return [[cell for place, cell in enumerate(row) if place != age] for row in cells]
 
 
+STORAGE = {"images": 2, "snapshots": 2, "snapshotGib": 5}
+
+
 def test_what_kubectl_get_shows_of_a_golden_image(server: ApiServer) -> None:
     made = server.create(golden_image())
     assert _table(server, "gi") == [COLUMNS, ["web", "1.4.2", "", "", ""]]
-    server.merge_status(made, READY)
+    server.merge_status(made, READY | {"storage": STORAGE})
     shown = ["web", "1.4.2", "2/2", "True", "1.4.2 is available and shared in 2 regions"]
     assert _table(server, "gi") == [COLUMNS, shown]
     assert _table(server, "gi", "-o", "wide") == [
-        [*COLUMNS, "CURRENT", "VERSIONS", "HOME", "ACCOUNT", "DELETION", "SUSPENDED", "REASON"],
-        [*shown, "1.4.2", "3", "us-east-1", "", "Retain", "false", "Succeeded"],
+        [*COLUMNS, "CURRENT", "VERSIONS", "REPLICAS", "GIB", "MADE", "ORPHANS", "HOME", "ACCOUNT", "DELETION", "SUSPENDED", "REASON"],
+        [*shown, "1.4.2", "3", "2", "5", "", "", "us-east-1", "", "Retain", "false", "Succeeded"],
     ]
 
 
 def test_what_kubectl_get_shows_of_an_image_version(server: ApiServer) -> None:
-    made = server.create(image_version())
+    made = server.create(image_version(notes="new kernel"))
     status = {key: value for key, value in READY.items() if key not in ("version", "versions")}
-    server.merge_status(made, status | {"regionsReady": "1/1", "source": {"imageId": AMI}})
+    server.merge_status(made, status | {"storage": STORAGE, "regionsReady": "1/1", "source": {"imageId": AMI}})
     shown = ["web-1.4.2", "1.4.2", "1/1", "True", "1.4.2 is available and shared in 2 regions"]
     assert _table(server, "iv") == [COLUMNS, shown]
     assert _table(server, "iv", "-o", "wide") == [
-        [*COLUMNS, "IMAGE", "NAME", "SOURCE", "HOME", "ACCOUNT", "SUSPENDED", "REASON"],
-        [*shown, "web", "web-1.4.2", AMI, "us-east-1", "", "false", "Succeeded"],
+        [*COLUMNS, "IMAGE", "NAME", "SOURCE", "REPLICAS", "GIB", "MADE", "NOTES", "HOME", "ACCOUNT", "SUSPENDED", "REASON"],
+        [*shown, "web", "web-1.4.2", AMI, "2", "5", "", "new kernel", "us-east-1", "", "false", "Succeeded"],
     ]
 
 

@@ -58,6 +58,7 @@ def test_fifty_images_in_three_regions_at_rest_write_nothing_and_read_only_the_s
         world.tail = process.tail
         world.apply(*manifests)
         eventually(lambda: all_ready(world), "all images Ready", seconds=180, told=world.told)
+        eventually(lambda: all_sized(world), "the first resync listed what was copied", seconds=180, told=world.told)
         settle(own_plane)
         since, written = newest_call(world), kubernetes_writes(own_plane)
         assert written["patch imageversions/status"] >= IMAGES  # the audit does see the operator
@@ -86,6 +87,7 @@ def test_a_rebuilt_cluster_finds_everything_and_writes_nothing_to_aws(
         "sharing": {"accounts": [world.partner]},
         "aliases": [{"parameter": "/golden/{image}/{channel}"}],
         "tags": {"team": "platform"},
+        "notes": "OpenSSL 3.0.15 (CVE-2026-1), kernel 6.1",
     }
     with operator(own_plane, fast_aws, tmp_path, account=world.account, installation=world.installation) as process:
         world.tail = process.tail
@@ -117,6 +119,15 @@ def all_ready(world: World) -> bool:
         "get", "gi", "-n", world.namespace, "-o", r"jsonpath={range .items[*]}{.status.conditions[?(@.type=='Ready')].status}{'\n'}{end}"
     )
     return rows.split() == ["True"] * IMAGES
+
+
+def all_sized(world: World) -> bool:
+    """Whether every status says what its snapshots hold: that is a write, and belongs to what was before."""
+    for kind in ("gi", "iv"):
+        path = r"jsonpath={range .items[*]}{.status.storage.snapshots}{'\n'}{end}"
+        if world.plane.run_kubectl("get", kind, "-n", world.namespace, "-o", path).split() != [str(len(REGIONS))] * IMAGES:
+            return False
+    return True
 
 
 def newest_call(world: World) -> int:

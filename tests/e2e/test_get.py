@@ -21,6 +21,11 @@ def table(world: World, *words: str) -> list[list[str]]:
     return [["AGE" if re.fullmatch(r"\d+[smh](\d+s)?", cell) else cell for cell in row] for row in rows]
 
 
+def sized(world: World, kind: str, name: str) -> bool:
+    """What the snapshots hold is told by the first resync."""
+    return "storage" in (world.get(kind, name) or {}).get("status", {})
+
+
 def events(world: World, name: str = "web", kind: str = "GoldenImage") -> list[Body]:
     listed = world.kubernetes.call("GET", f"/api/v1/namespaces/{world.namespace}/events")["items"]
     about = [row for row in listed if (row["involvedObject"]["kind"], row["involvedObject"]["name"]) == (kind, name)]
@@ -28,7 +33,7 @@ def events(world: World, name: str = "web", kind: str = "GoldenImage") -> list[B
 
 
 def test_get_tells_the_story_in_each_phase(world: World) -> None:
-    world.apply(declared(world, sharing={"shareListRefs": [{"name": "partners"}]}))
+    world.apply(declared(world, sharing={"shareListRefs": [{"name": "partners"}]}, notes="new kernel"))
     world.reason("DependencyNotReady")
     waiting = (
         f"ShareList partners does not exist in namespace {world.namespace}; create it, or correct spec.sharing.shareListRefs. "
@@ -54,10 +59,13 @@ def test_get_tells_the_story_in_each_phase(world: World) -> None:
     world.patch("goldenimage", "web", {"metadata": {"annotations": {"goldenami.dev/reconcile-requested": "allowed now"}}})
     world.ready()
     world.ready("web-1.0.0", "imageversion")
+    both = (("goldenimage", "web"), ("imageversion", "web-1.0.0"))
+    eventually(lambda: all(sized(world, *one) for one in both), "sizes", told=world.told)
     done = "version 1.0.0 is available and shared in 2 regions"
     source = world.get("imageversion", "web-1.0.0")
     assert source is not None
     source_id = source["status"]["source"]["imageId"]
+    held = ["2", str(source["status"]["storage"]["snapshotGib"]), "AGE"]
     assert table(world, "gi", "-o", "wide") == [
         [
             "NAME",
@@ -68,18 +76,39 @@ def test_get_tells_the_story_in_each_phase(world: World) -> None:
             "AGE",
             "CURRENT",
             "VERSIONS",
+            "REPLICAS",
+            "GIB",
+            "MADE",
+            "ORPHANS",
             "HOME",
             "ACCOUNT",
             "DELETION",
             "SUSPENDED",
             "REASON",
         ],
-        ["web", "1.0.0", "2/2", "True", done, "AGE", "1.0.0", "1", HOME, world.account_ref, "Retain", "false", "Succeeded"],
+        ["web", "1.0.0", "2/2", "True", done, "AGE", "1.0.0", "1", *held, HOME, world.account_ref, "Retain", "false", "Succeeded"],
     ]
     shared = "version 1.0.0 is available and shared in 2 regions"
+    ready, tail = ["web-1.0.0", "1.0.0", "2/2", "True", shared, "AGE"], ["false", "Succeeded"]
+    wide = ["REPLICAS", "GIB", "MADE", "NOTES"]
     assert table(world, "iv", "-o", "wide") == [
-        ["NAME", "VERSION", "REGIONS", "READY", "STATUS", "AGE", "IMAGE", "NAME", "SOURCE", "HOME", "ACCOUNT", "SUSPENDED", "REASON"],
-        ["web-1.0.0", "1.0.0", "2/2", "True", shared, "AGE", "web", "web-1.0.0", source_id, HOME, world.account_ref, "false", "Succeeded"],
+        [
+            "NAME",
+            "VERSION",
+            "REGIONS",
+            "READY",
+            "STATUS",
+            "AGE",
+            "IMAGE",
+            "NAME",
+            "SOURCE",
+            *wide,
+            "HOME",
+            "ACCOUNT",
+            "SUSPENDED",
+            "REASON",
+        ],
+        [*ready, "web", "web-1.0.0", source_id, *held, "new kernel", HOME, world.account_ref, *tail],
     ]
 
 

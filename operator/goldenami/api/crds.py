@@ -50,6 +50,9 @@ _REGIONS = Column("Regions", ".status.regionsReady", "Regions whose replica is r
 _HOME = Column("Home", ".spec.region", "Home region: where the source is.", wide=True)
 _ACCOUNT = Column("Account", ".spec.accountRef.name", "AWSAccount; empty: the operator's own identity.", wide=True)
 _DELETION = Column("Deletion", ".spec.deletionPolicy", "What happens to AMIs that are no longer declared.", wide=True)
+_REPLICAS = Column("Replicas", ".status.storage.images", "Images that are available or disabled.", type="integer", wide=True)
+_GIB = Column("GiB", ".status.storage.snapshotGib", "Full size of their snapshots.", type="integer", wide=True)
+_MADE = Column("Made", ".status.madeAt", "Time since the first image was made.", type="date", wide=True)
 _SUSPENDED = Column("Suspended", ".spec.suspend", "Whether all work is stopped.", type="boolean", wide=True)
 
 
@@ -88,6 +91,10 @@ DEFINITIONS = (
             _AGE,
             Column("Current", ".status.version", "The declared version, as last looked at.", wide=True),
             Column("Versions", ".status.versions", "How many ImageVersions there are.", type="integer", wide=True),
+            _REPLICAS,
+            _GIB,
+            _MADE,
+            Column("Orphans", ".status.orphansFound", "Snapshots and failed copies of no image.", type="integer", wide=True),
             _HOME,
             _ACCOUNT,
             _DELETION,
@@ -107,6 +114,10 @@ DEFINITIONS = (
             Column("Image", ".spec.goldenImage", "The GoldenImage this is a version of.", wide=True),
             Column("Name", ".spec.name", "Name of the AMIs in EC2.", wide=True),
             Column("Source", ".status.source.imageId", "The AMI that replicas are copied from.", wide=True),
+            _REPLICAS,
+            _GIB,
+            _MADE,
+            Column("Notes", ".spec.notes", "What is new in the version.", wide=True),
             _HOME,
             _ACCOUNT,
             _SUSPENDED,

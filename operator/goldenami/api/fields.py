@@ -102,7 +102,7 @@ MAX_PLAN_LINES = 256
 PLAN_LINE_LENGTH = 512
 
 MAX_TAGS = 40
-"""EC2 allows 50 tags on a resource; six are ours, the rest is left for the tools around us."""
+"""EC2 allows 50 tags on a resource; less than ten are ours, the rest is left for the tools around us."""
 
 MAX_SNAPSHOTS = 32
 """Snapshots of one image: an instance takes about 27 EBS volumes."""
@@ -225,6 +225,7 @@ Ec2Name = Annotated[
 ]
 
 Description = Annotated[str, text(255)]
+Notes = Annotated[str, text(512)]
 Message = Annotated[str, text(MESSAGE_LENGTH, 0)]
 PlanLine = Annotated[str, text(PLAN_LINE_LENGTH)]
 Arn = Annotated[str, text(2048)]

@@ -18,6 +18,7 @@ from goldenami.api.fields import (
     Interval,
     ManagementPolicy,
     Message,
+    Notes,
     ObjectName,
     PlanLine,
     Region,
@@ -32,6 +33,7 @@ from goldenami.api.fields import (
     text,
 )
 from goldenami.api.meta import AccountRef, Model, Resource, RetentionPolicyRef, ShareListRef
+from goldenami.api.orphans import MAX_ORPHANS, OrphanStatus
 from goldenami.api.retention_policy import RetentionPolicySpec
 from goldenami.api.sharing import (
     DECLARED_RULES,
@@ -42,6 +44,7 @@ from goldenami.api.sharing import (
     OrganizationArns,
 )
 from goldenami.api.source import Source
+from goldenami.api.storage import StorageStatus
 
 DEFAULT_CHANNEL = "current"
 """The one channel there is while none is declared: it follows spec.version, region by region."""
@@ -244,7 +247,10 @@ class GoldenImageSpec(Model):
     """Name of the AMIs in EC2, from {image} (this object's name), {version} and {namespace}. Counts for versions declared from then on:
     EC2 cannot rename an AMI. A + in a version becomes _, which EC2 names may hold."""
     description: Description | None = None
-    """Description of every AMI, at most 255 characters; absent: one that the operator writes."""
+    """Description of every AMI, at most 255 characters; absent: one that the operator writes, with the notes of each version."""
+    notes: Notes | None = None
+    """What is new in the declared version, in a line: changed together with version. It becomes the tag goldenami.dev/notes and, where
+    there is no description, part of it. Older versions keep theirs."""
     tags: Tags = Field(default_factory=dict)
     """Tags of every AMI and snapshot, kept in step. Tags that others set are left alone."""
     replicas: DeclaredReplicas
@@ -344,6 +350,14 @@ class GoldenImageStatus(Model):
     """Regions whose replica of the declared version is ready, of those declared: 7/8."""
     versions: Annotated[int | None, Field(ge=0)] = None
     """How many ImageVersions there are."""
+    made_at: Timestamp | None = None
+    """When the first image of the family that is there was made."""
+    storage: StorageStatus | None = None
+    """What all versions together hold, and EC2 bills; snapshots that several images share are counted once."""
+    orphans: Annotated[tuple[OrphanStatus, ...], Field(max_length=MAX_ORPHANS), list_map("id")] = ()
+    """What carries the owner tag and belongs to no image any more, the oldest first."""
+    orphans_found: Annotated[int | None, Field(ge=0)] = None
+    """How many there are, of which at most 64 are listed."""
     channels: Annotated[tuple[ChannelStatus, ...], Field(max_length=MAX_CHANNELS), list_map("name")] = ()
     """The channels, and the image each names in each region."""
     aliases: Annotated[tuple[AliasStatus, ...], Field(max_length=MAX_PARAMETERS), list_map("parameter", "region")] = ()

@@ -23,6 +23,7 @@ from goldenami.api.fields import (
     Interval,
     ManagementPolicy,
     Message,
+    Notes,
     ObjectName,
     Period,
     PlanLine,
@@ -47,6 +48,7 @@ from goldenami.api.sharing import (
     Replicas,
 )
 from goldenami.api.source import Source
+from goldenami.api.storage import StorageStatus
 
 IMMUTABLE = Cel("self == oldSelf", "an ImageVersion's identity is fixed: declare another version in its GoldenImage")
 
@@ -109,6 +111,8 @@ class ImageVersionSpec(Model):
     """Name of every replica in EC2."""
     description: Description | None = None
     """Description of every replica."""
+    notes: Notes | None = None
+    """What is new in this version: part of the description of every replica where none is declared, and its tag goldenami.dev/notes."""
     tags: Tags = Field(default_factory=dict)
     """Tags of every replica and its snapshots."""
     replicas: Replicas
@@ -266,6 +270,10 @@ class ImageVersionStatus(Model):
     """Regions whose replica is ready, of those declared: 7/8."""
     foreign_grants: Annotated[tuple[ForeignGrants, ...], Field(max_length=MAX_REGIONS), Regions] = ()
     """Grants nobody declared, by region."""
+    made_at: Timestamp | None = None
+    """When the first of its images that are there was made."""
+    storage: StorageStatus | None = None
+    """What its images hold, and EC2 bills."""
     plan: Annotated[tuple[PlanLine, ...], Field(max_length=MAX_PLAN_LINES), ATOMIC] = ()
     """What would be done, one sentence each; only under managementPolicy Observe."""
 

@@ -174,5 +174,7 @@ class EventReason(StrEnum):
     STAGE_CHANGED = "StageChanged", False, "A version is kept, deprecated, disabled or retired from now on; the message says why."
     VERSION_RETIRED = "VersionRetired", False, "Nothing is left of a version; its object is removed."
     RELEASED = "Released", False, "An image was let go: it stays in AWS and is no longer the operator's."
+    ORPHANS_FOUND = "OrphansFound", True, "Snapshots or failed copies of ours belong to no image any more; status.orphans lists them."
+    ORPHAN_REMOVED = "OrphanRemoved", False, "A snapshot that belonged to no image was deleted, under the retention policy."
     SUSPENDED = "Suspended", False, "spec.suspend stopped all work."
     RESUMED = "Resumed", False, "spec.suspend is gone; work goes on."

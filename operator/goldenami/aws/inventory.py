@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from goldenami.aws import evidence
+from goldenami.aws import evidence, left_behind
 from goldenami.aws.calls import Calls
 from goldenami.aws.errors import AwsError
 from goldenami.aws.evidence import Asked
@@ -182,6 +182,14 @@ class Inventory:
     def image_named(self, place: Place, name: str) -> Image | None:
         """Of this account, by name and now. Raises AwsError."""
         return self._facts.image_named(place, name)
+
+    def existing_images(self, place: Place, image_ids: Sequence[str]) -> tuple[Image, ...]:
+        """Those of them that this account sees now, whatever their tags. Raises AwsError."""
+        return left_behind.existing(self._calls, place, image_ids) if image_ids else ()
+
+    def binned_images(self, place: Place, image_ids: Sequence[str]) -> frozenset[str]:
+        """Those of them that are in the Recycle Bin now. Raises AwsError."""
+        return left_behind.binned(self._calls, place, image_ids) if image_ids else frozenset()
 
     def snapshot(self, place: Place, snapshot_id: str) -> Snapshot | None:
         """Raises AwsError."""

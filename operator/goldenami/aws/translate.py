@@ -86,6 +86,7 @@ def snapshot(answer: Mapping[str, Any]) -> Snapshot:
         description=answer.get("Description", ""),
         message=answer.get("StateMessage", ""),
         started_epoch_seconds=epoch_seconds(answer.get("StartTime")),
+        full_size_bytes=int(answer.get("FullSnapshotSizeInBytes") or 0),
         tags=tags(answer.get("Tags")),
     )
 

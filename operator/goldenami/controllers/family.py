@@ -18,12 +18,12 @@ from goldenami.api.sharing import Replica
 from goldenami.controllers.retained import Retained
 from goldenami.kube.client import Body
 from goldenami.plan import channels as plan
-from goldenami.plan import identity, undo
+from goldenami.plan import identity, notes, undo
 from goldenami.plan.channels import Channel, Standing
 from goldenami.plan.desired import ImageSource, InstanceSource, SnapshotSource, Source, parse_source
 from goldenami.plan.identity import Owner
 from goldenami.plan.sharing import SHARE_QUOTA
-from goldenami.plan.values import Problem, RegionView
+from goldenami.plan.values import Image, Problem, RegionView
 
 FAMILY_LABEL = f"{GROUP}/golden-image"
 GONE = frozenset({"failed", "error", "invalid", "lost", "deregistered"})
@@ -45,6 +45,7 @@ class Remembered:
     """EC2 shows one of its images as deprecated."""
     disabled: bool = False
     """The operator disabled one of its images, on its way out."""
+    notes: str = ""
 
 
 @dataclass(frozen=True)
@@ -84,8 +85,13 @@ def remembered(owner: Owner, views: Iterable[RegionView], named: Collection[str]
             made_at = min(image.created_epoch_seconds, before.made_at) if before else image.created_epoch_seconds
             deprecated = (before is not None and before.deprecated) or 0 < image.deprecation_epoch_seconds <= now
             disabled = (before is not None and before.disabled) or undo.disabled_since(image) > 0
-            found[version] = Remembered(version, image.name, *origin, regions, made_at, deprecated, disabled)
+            told = before.notes if before and before.notes else _notes(owner, version, image)
+            found[version] = Remembered(version, image.name, *origin, regions, made_at, deprecated, disabled, told)
     return found
+
+
+def _notes(owner: Owner, version: str, image: Image) -> str:
+    return notes.recalled(owner.name, version, image.tags.get(identity.NOTES, ""), image.description)
 
 
 def merged_sharing(image: GoldenImage, lists: Sequence[ShareList]) -> Grants | Problem | None:
@@ -200,6 +206,7 @@ def _declared(image: GoldenImage, sharing: Grants | None, child: ImageVersion | 
         region=spec.region,
         account_ref=spec.account_ref,
         name=name,
+        notes=spec.notes,
         replicas=spec.replicas,
     )
     return _with_policy(image, sharing, fresh, spec.replicas)
@@ -213,6 +220,7 @@ def _restored(image: GoldenImage, sharing: Grants | None, memory: Remembered, he
         region=memory.home_region,
         account_ref=image.spec.account_ref,
         name=memory.name,
+        notes=memory.notes or None,
         replicas=held,
     )
     return _with_policy(image, sharing, fresh, held)

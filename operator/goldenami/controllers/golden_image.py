@@ -1,6 +1,6 @@
 """GoldenImage: decides what. Renders one ImageVersion per version, moves the aliases, reports; the versions send back nothing but status.
 
-Read `GoldenImages.__call__` top to bottom: get, account, share lists, family, channels, aliases, ConfigMap, judge, status.
+Read `GoldenImages.__call__` top to bottom: get, account, share lists, family, channels, aliases, ConfigMap, orphans, judge, status.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from goldenami.api.image_version import Grants, ImageVersion
 from goldenami.api.kinds import FINALIZER, GOLDEN_IMAGE, IMAGE_VERSION, SHARE_LIST, Key
 from goldenami.api.reasons import Reason
 from goldenami.api.share_list import ShareList
-from goldenami.controllers import channels, config_map, family, golden_image_status, logs, publish, report, retention
+from goldenami.controllers import channels, config_map, family, golden_image_status, logs, orphans, publish, report, retention
 from goldenami.controllers.caretaker import Outcome
 from goldenami.controllers.family import Course
 from goldenami.controllers.golden_image_status import Moved
@@ -22,6 +22,7 @@ from goldenami.controllers.rendering import Rendering, children_of
 from goldenami.controllers.retained import Retained
 from goldenami.controllers.subject import Seen
 from goldenami.controllers.world import World
+from goldenami.plan import cost
 from goldenami.plan.channels import Standing, named_versions
 from goldenami.plan.identity import Owner
 from goldenami.plan.retention import GOING
@@ -88,7 +89,18 @@ class GoldenImages:
         for version in retention.remove_retired(self.world, seen.obj, children, retained, mutable=seen.mutable):
             del children[version]
         told = Moved(decisions, channels.result(decisions, {*children, *known}, views), kept)
-        return golden_image_status.tell(self.world, seen, account, children, told, published, retained)
+        everywhere = self._everywhere(seen, account, children, views)
+        left = orphans.look(self.world, seen, account, children, everywhere, retained.policy)
+        held = cost.of_family(self._owner(seen), everywhere, orphans.borrowed(self.world, account, children))
+        return golden_image_status.tell(self.world, seen, account, children, told, published, retained, held, left)
+
+    def _everywhere(self, seen: Seen[GoldenImage], account: Account, children: Children, views: list[RegionView]) -> list[RegionView]:
+        """Where the versions are, besides where they are declared now: from listings that the versions read."""
+        told = {row.region for child in children.values() for row in child.status.replicas}
+        elsewhere = (told | {child.spec.region for child in children.values()}) - {view.place.region for view in views}
+        since = self.world.now() - report.AT_REST * self._interval_seconds(seen)
+        places = [Place(account, region) for region in sorted(elsewhere)]
+        return [*views, *self.world.inventory.regions(places, not_older_than=since, owner=self._owner(seen)).values()]
 
     def _retained(self, seen: Seen[GoldenImage], children: Children, views: list[RegionView], course: Course) -> Retained:
         return retention.decide(self.world, seen.declared, children, views, course, self._interval_seconds(seen))

@@ -15,12 +15,15 @@ from goldenami.controllers import channels, judge, report, retention
 from goldenami.controllers.caretaker import Outcome
 from goldenami.controllers.config_map import Kept
 from goldenami.controllers.mirror import MIRRORED, SEVERITY, Children, handled, is_current, mirrored
+from goldenami.controllers.orphans import Left
 from goldenami.controllers.publish import Published
 from goldenami.controllers.retained import Retained
 from goldenami.controllers.subject import Seen
 from goldenami.controllers.world import World
 from goldenami.kube.client import Body
+from goldenami.plan.actions import Action
 from goldenami.plan.channels import Decision
+from goldenami.plan.cost import Storage
 from goldenami.plan.values import Account, Problem
 
 
@@ -55,6 +58,8 @@ def tell(
     moved: Moved,
     published: Published,
     retained: Retained,
+    held: Storage,
+    left: Left,
 ) -> Outcome:
     """The status after a look that came to its end."""
     declared = seen.declared
@@ -79,7 +84,9 @@ def tell(
         "aliases": published.status,
         "configMap": moved.kept.name or None,
         "retiring": retention.rows(retained, children),
-        "plan": _plan(current, children, published) if declared.spec.management_policy == "Observe" else [],
+        "plan": _plan(current, children, (*published.pending, *left.pending)) if declared.spec.management_policy == "Observe" else [],
+        **report.storage(held, declared.status.storage),
+        **left.status,
     }
     status = {name: value for name, value in status.items() if value not in (None, [])}
     world.tell(GOLDEN_IMAGE, seen.obj, status)
@@ -129,11 +136,11 @@ def still_leaving(world: World, seen: Seen[GoldenImage], children: Children) -> 
     return Outcome(next_look_seconds=report.IN_USE_LOOK_SECONDS)
 
 
-def _plan(current: ImageVersion, children: Children, published: Published) -> list[str]:
-    """Of the declared version, of the others by their names, and of the aliases."""
+def _plan(current: ImageVersion, children: Children, own: tuple[Action, ...]) -> list[str]:
+    """Of the declared version, of the others by their names, and of aliases and orphans."""
     others = [child for _, child in sorted(children.items()) if child is not current]
     told = [f"version {child.spec.version}: {line}"[:PLAN_LINE_LENGTH] for child in others for line in child.status.plan]
-    return [*current.status.plan, *told, *report.plan_lines(published.pending)][: report.MAX_PLAN_LINES]
+    return [*current.status.plan, *told, *report.plan_lines(own)][: report.MAX_PLAN_LINES]
 
 
 def _done(declared: GoldenImage) -> str:

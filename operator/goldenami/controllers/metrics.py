@@ -6,6 +6,7 @@ Thread-safe, as the Prometheus client is. No account ids and no ARNs in labels.
 import threading
 import time
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 import prometheus_client
@@ -17,6 +18,13 @@ from goldenami.api.kinds import KINDS, Key
 from goldenami.kube.seen import Seen
 
 RECONCILE_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+SIZES = {
+    "goldenami_replicas": "Images of a GoldenImage or ImageVersion that are available or disabled",
+    "goldenami_snapshot_bytes": "Full size of their snapshots, each once, rounded up to GiB",
+    "goldenami_made_timestamp_seconds": "When the first of them was made",
+    "goldenami_orphans": "Snapshots and failed copies of a GoldenImage that belong to no image any more",
+}
+"""Gauges about one object, and what they say."""
 CONDITION_STATUSES = ("True", "False", "Unknown")
 
 
@@ -32,6 +40,7 @@ class Metrics:
         self._queued_at: dict[Key, float] = {}
         self._started_at: dict[Key, float] = {}
         self._conditions: dict[Key, dict[str, str]] = {}
+        self._sizes: dict[Key, Mapping[str, float]] = {}
         self._make_reconcile_series()
         self._make_queue_series()
         self._make_own_series()
@@ -115,6 +124,7 @@ class Metrics:
         """The object is gone: so is every series about it."""
         with self._lock:
             self._conditions.pop(key, None)
+            self._sizes.pop(key, None)
 
     # What others tell --------------------------------------------------------------------------------------------------------------------
 
@@ -122,6 +132,15 @@ class Metrics:
         """The conditions of an object as just judged: `goldenami_condition`, until it is gone."""
         with self._lock:
             self._conditions[key] = {str(condition["type"]): str(condition["status"]) for condition in conditions}
+
+    def set_sizes(self, key: Key, status: Mapping[str, Any]) -> None:
+        """What an object's status says of its images: the gauges of `SIZES`, until it says nothing of them or is gone."""
+        sizes = sizes_of(status)
+        with self._lock:
+            if sizes:
+                self._sizes[key] = sizes
+            else:
+                self._sizes.pop(key, None)
 
     def saw(self, seen: Seen) -> None:
         """The watch saw something."""
@@ -142,8 +161,10 @@ class Metrics:
         with self._lock:
             started = dict(self._started_at)
             conditions = {key: dict(types) for key, types in self._conditions.items()}
+            sizes = dict(self._sizes)
         yield from _unfinished(started)
         yield _condition_family(conditions)
+        yield from _size_families(sizes)
 
     def exposition(self) -> bytes:
         """The page Prometheus reads."""
@@ -164,6 +185,27 @@ def _unfinished(started: Mapping[Key, float]) -> Iterable[Metric]:
         total.add_metric([kind.kind.lower()], sum(ages))
         longest.add_metric([kind.kind.lower()], max(ages, default=0.0))
     return [total, longest]
+
+
+def sizes_of(status: Mapping[str, Any]) -> dict[str, float]:
+    """By gauge; what the status does not say is left out."""
+    storage, made_at = status.get("storage", {}), status.get("madeAt")
+    told = {
+        "goldenami_replicas": storage.get("images"),
+        "goldenami_snapshot_bytes": storage["snapshotGib"] * 2**30 if "snapshotGib" in storage else None,
+        "goldenami_orphans": status.get("orphansFound"),
+        "goldenami_made_timestamp_seconds": datetime.fromisoformat(made_at).timestamp() if made_at else None,
+    }
+    return {name: float(value) for name, value in told.items() if value is not None}
+
+
+def _size_families(sizes: Mapping[Key, Mapping[str, float]]) -> Iterable[Metric]:
+    for name, text in SIZES.items():
+        family = GaugeMetricFamily(name, text, labels=["kind", "namespace", "name"])
+        for key, values in sizes.items():
+            if name in values:
+                family.add_metric([key.kind, key.namespace, key.name], values[name])
+        yield family
 
 
 def _condition_family(conditions: Mapping[Key, Mapping[str, str]]) -> Metric:

@@ -45,6 +45,7 @@ def build(engine: Engine) -> Mapping[str, Reconciler]:
         interval_seconds=engine.settings.interval_seconds,
         wake=engine.wake,
         judged=engine.metrics.set_conditions,
+        measured=engine.metrics.set_sizes,
     )
     return {
         GOLDEN_IMAGE.kind: GoldenImages(world),

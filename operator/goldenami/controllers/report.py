@@ -10,10 +10,12 @@ from goldenami.api.conditions import ConcernResult, Condition, timestamp
 from goldenami.api.image_version import ImageVersion, ImageVersionStatus
 from goldenami.api.meta import Resource
 from goldenami.api.reasons import EventReason, Outcome, Reason
+from goldenami.api.storage import StorageStatus
 from goldenami.controllers import caretaker, evidence_status
 from goldenami.kube.client import Body
-from goldenami.plan import identity, undo
+from goldenami.plan import cost, identity, undo
 from goldenami.plan.actions import Action, CopyImage
+from goldenami.plan.cost import Storage
 from goldenami.plan.desired import ImageSource, Version
 from goldenami.plan.observed import Finding, Observed, Recorded, key_arns, snapshots_of
 from goldenami.plan.sharing import Shared
@@ -63,6 +65,7 @@ def image_version(declared: ImageVersion, version: Version, look: Look, observed
             if shared.foreign
         ],
         "plan": plan_lines(look.actions) if declared.spec.management_policy == "Observe" else [],
+        **storage(cost.of_version(version, observed.regions.values()), declared.status.storage),
     }
     return {name: value for name, value in status.items() if value not in (None, [])}
 
@@ -76,6 +79,21 @@ def with_conditions(obj: Body, declared: Resource, conditions: Iterable[Conditio
         "conditions": [condition.to_object() for condition in conditions],
         **({"lastHandledReconcile": asked} if asked else {}),
     }
+
+
+def storage(held: Storage, before: StorageStatus | None) -> Body:
+    """What images hold, for a status; nothing while there is none. An age would be another write each second: it is when they were made.
+
+    A copy's snapshots are listed at the next resync, and until then it stays said what was said before.
+    """
+    if not held.images:
+        return {}
+    made_at = timestamp(datetime.fromtimestamp(held.made_epoch_seconds, UTC))
+    if held.unlisted:
+        return {"madeAt": made_at, "storage": before.to_object() if before else None}
+    told = {"images": held.images, "snapshots": held.snapshots, "snapshotGib": held.snapshot_gib}
+    by_volume_size = {"byVolumeSize": held.by_volume_size} if held.by_volume_size else {}
+    return {"madeAt": made_at, "storage": told | by_volume_size}
 
 
 def plan_lines(actions: Iterable[Action]) -> list[str]:

@@ -5,7 +5,7 @@ from goldenami.api.duration import parse_duration
 from goldenami.api.fields import Stage
 from goldenami.api.image_version import Grants, ImageVersion, ReplicaStatus, Retirement
 from goldenami.api.retention_policy import EvidenceRules
-from goldenami.plan import desired
+from goldenami.plan import desired, notes
 from goldenami.plan.actions import Volume
 from goldenami.plan.desired import DISABLE_FOR_SECONDS
 from goldenami.plan.evidence import Rules
@@ -56,7 +56,10 @@ def version(declared: ImageVersion, account: Account, installation: str) -> desi
         account=account,
         home_region=spec.region,
         replicas=tuple(desired.Replica(replica.region, replica.kms_key_id) for replica in spec.replicas),
-        description=spec.description if spec.description is not None else f"{spec.golden_image} {spec.version}, kept by goldenami",
+        description=spec.description
+        if spec.description is not None
+        else notes.description(spec.golden_image, spec.version, spec.notes or ""),
+        notes=notes.tag_value(spec.golden_image, spec.version, spec.notes or ""),
         tags=spec.tags,
         sharing=sharing(spec.sharing),
         deprecated=None if spec.stage is None else spec.stage != "Active",

@@ -51,6 +51,8 @@ class World:
     """Has another object looked at soon."""
     judged: Callable[[Key, Iterable[Mapping[str, Any]]], None] = lambda _key, _conditions: None
     """Is told each object's conditions, for the metrics."""
+    measured: Callable[[Key, Mapping[str, Any]], None] = lambda _key, _status: None
+    """Is told each object's status, for the metrics."""
     now: Callable[[], float] = time.time
     """Epoch seconds."""
     confirmed: dict[tuple[Place, str], tuple[int, str]] = field(default_factory=dict)
@@ -62,6 +64,7 @@ class World:
         if written:
             self.events.record_transitions(obj, status["conditions"])
         self.judged(key_of(obj), status["conditions"])
+        self.measured(key_of(obj), status)
         return written
 
     def perform(self, obj: Body, wanted: Sequence[Action]) -> Failures:

@@ -145,6 +145,8 @@ class Version:
     home_region: str
     replicas: tuple[Replica, ...]
     description: str = ""
+    notes: str = ""
+    """As the tag holds it."""
     tags: Mapping[str, str] = field(default_factory=dict)
     sharing: Sharing = field(default_factory=Sharing)
     deprecated: bool | None = None

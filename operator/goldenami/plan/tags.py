@@ -21,6 +21,7 @@ def wanted_tags(version: Version, *, role: str, attempt: int = 1) -> dict[str, s
     return {
         NAME: version.name,
         **{key: value for key, value in version.tags.items() if not key.startswith(identity.PREFIX)},
+        **({identity.NOTES: version.notes} if version.notes else {}),
         **identity.identity_tags(version.owner, version.version, version.source_tag, role=role, attempt=attempt),
     }
 
@@ -97,9 +98,9 @@ def _wrong(present: Mapping[str, Mapping[str, str]], wanted: Mapping[str, str]) 
 
 
 def _stale(tags: Mapping[str, str], wanted: Mapping[str, str], observed: Observed) -> set[str]:
-    """What we have set before and nobody declares any more; and the mark of a release that was taken back."""
+    """What we have set before and nobody declares any more; notes that are gone; and the mark of a release that was taken back."""
     before = {key for key in observed.tag_keys if not key.startswith((identity.PREFIX, "aws:"))} - wanted.keys()
-    return (before | {identity.RELEASED}) & tags.keys()
+    return (before | {identity.RELEASED, identity.NOTES} - wanted.keys()) & tags.keys()
 
 
 def _room_first(present: Mapping[str, Mapping[str, str]], wanted: Mapping[str, str], actions: list[Action]) -> list[Action]:

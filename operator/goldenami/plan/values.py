@@ -128,6 +128,8 @@ class Snapshot:
     message: str = ""
     """StateMessage: why an asynchronous copy failed."""
     started_epoch_seconds: float = 0.0
+    full_size_bytes: int = 0
+    """What is written in it, in full and not by increments; 0 while EC2 does not tell, as of a pending one."""
     tags: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -49,6 +49,18 @@ def look(of: Version, image: Image, seen: Observed | None = None) -> tuple[Actio
             (RemoveTags(place(), ("ami-1", "snap-1"), ("goldenami.dev/released",)),),
             id="the mark of a release that was taken back goes",
         ),
+        pytest.param(
+            replace(OF, notes="new kernel"),
+            AMI,
+            (SetTags(place(), ("ami-1", "snap-1"), {"goldenami.dev/notes": "new kernel"}),),
+            id="notes become a tag",
+        ),
+        pytest.param(
+            OF,
+            replace(AMI, tags={**AMI.tags, "goldenami.dev/notes": "new kernel"}),
+            (RemoveTags(place(), ("ami-1", "snap-1"), ("goldenami.dev/notes",)),),
+            id="notes that are taken back go",
+        ),
     ],
 )
 def test_what_is_put_right(of: Version, image: Image, expected: tuple[Action, ...]) -> None:

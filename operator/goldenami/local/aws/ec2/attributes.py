@@ -5,6 +5,7 @@ from typing import Any
 
 from goldenami.local.aws.ec2 import errors, permissions
 from goldenami.local.aws.ec2.call import Call
+from goldenami.local.aws.ec2.making import check_description
 from goldenami.local.aws.ec2.records import Image, iso
 from goldenami.local.aws.ec2.visibility import own_available_image, registered_image
 
@@ -34,8 +35,10 @@ def _attribute(call: Call) -> str:
 
 
 def _describe(call: Call, image: Image) -> None:
+    text = _value(call, "Description")
+    check_description(text)
     call.confirm()
-    image.description = _value(call, "Description")
+    image.description = text
 
 
 def _demand_imds(call: Call, image: Image) -> None:

@@ -17,6 +17,7 @@ _INSTANCE_ID = re.compile(r"i-(?:[0-9a-f]{8}|[0-9a-f]{17})")
 
 
 def checked_name(call: Call) -> str:
+    """The name of what is made; the description is checked with it."""
     name = call.required("Name")
     if not _NAME.fullmatch(name):
         raise errors.Refused(
@@ -24,7 +25,14 @@ def checked_name(call: Call) -> str:
             "AMI names must be between 3 and 128 characters long, and may contain letters, numbers, "
             "'(', ')', '[', ']', ' ', '.', '/', '-', ''', '@' and '_'",
         )
+    check_description(call.text("Description"))
     return name
+
+
+def check_description(text: str | None) -> None:
+    """Raises InvalidParameterValue: seen with CreateImage and ModifyImageAttribute, and taken to be so wherever an image is described."""
+    if text is not None and not text.isascii():
+        raise errors.invalid_value(f"Value ({text}) for parameter description is invalid. Character sets beyond ASCII are not supported.")
 
 
 def _free_name(call: Call) -> str:

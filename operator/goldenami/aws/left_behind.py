@@ -1,0 +1,54 @@
+"""What there is to ask about images that a listing of ours does not have: whether they exist all the same, or lie in the Recycle Bin."""
+
+from collections.abc import Sequence
+
+from goldenami.aws import translate
+from goldenami.aws.calls import Calls
+from goldenami.aws.holding import PAGE, paged
+from goldenami.plan.values import Image, Place
+
+_FILTER_VALUES = 200
+_BIN_IDS = 20
+
+
+def existing(calls: Calls, place: Place, image_ids: Sequence[str]) -> tuple[Image, ...]:
+    """Those that this account sees, with whatever tags: by filter, since one unknown id would fail the others. Raises AwsError."""
+    rows = [
+        row
+        for start in range(0, len(image_ids), _FILTER_VALUES)
+        for row in _described(calls, place, image_ids[start : start + _FILTER_VALUES])
+    ]
+    return tuple(translate.image(row) for row in rows if row.get("State") != "deregistered")
+
+
+def _described(calls: Calls, place: Place, image_ids: Sequence[str]) -> list[dict[str, object]]:
+    return paged(
+        lambda more: calls.ec2(
+            place,
+            "DescribeImages",
+            lambda ec2: ec2.describe_images(
+                Filters=[{"Name": "image-id", "Values": list(image_ids)}],
+                IncludeDisabled=True,
+                IncludeDeprecated=True,
+                MaxResults=PAGE,
+                **more,
+            ),
+            about=", ".join(image_ids),
+        ),
+        "Images",
+    )
+
+
+def binned(calls: Calls, place: Place, image_ids: Sequence[str]) -> frozenset[str]:
+    """Those that are in the Recycle Bin, from which they may be restored under the same id. Raises AwsError."""
+    found: set[str] = set()
+    for start in range(0, len(image_ids), _BIN_IDS):
+        some = list(image_ids[start : start + _BIN_IDS])
+        answer = calls.ec2(
+            place,
+            "ListImagesInRecycleBin",
+            lambda ec2, some=some: ec2.list_images_in_recycle_bin(ImageIds=some),  # type: ignore[misc]
+            about=", ".join(some),
+        )
+        found |= {row["ImageId"] for row in answer.get("Images", ())}
+    return frozenset(found)

@@ -1,0 +1,183 @@
+"""Snapshots that somebody leaves behind: listed, kept while anybody may need them, and removed after their time where a policy says so."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from support.operator import AWAY, HOME, World, snapshots_of, tags_of
+from support.scenes import calls_since, changed_settings, declared, events_of, image_of, images_of, look_again, newest_call, until
+
+SINCE = "goldenami.dev/orphaned-since"
+LONG_AGO = "2020-01-01T00:00:00Z"
+
+
+def left_behind(world: World, name: str) -> tuple[str, str]:
+    """Ids of an image that somebody deregisters by hand, and of the snapshot that stays."""
+    image = image_of(world, name, AWAY)
+    world.ec2(AWAY).deregister_image(ImageId=image["ImageId"])
+    look_again(world, name)
+    world.ready(name)
+    (snapshot,) = snapshots_of(image)
+    return image["ImageId"], snapshot
+
+
+def orphans(world: World, name: str) -> dict[str, Mapping[str, Any]]:
+    status = (world.get("goldenimage", name) or {}).get("status", {})
+    rows = {row["id"]: row for row in status.get("orphans", [])}
+    assert status.get("orphansFound", 0) == len(rows)
+    return rows
+
+
+def listed(world: World, name: str, snapshot: str) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = until(world, lambda: orphans(world, name).get(snapshot), f"{snapshot} listed")
+    return found
+
+
+def exists(world: World, snapshot: str) -> bool:
+    return bool(world.ec2(AWAY).describe_snapshots(Filters=[{"Name": "snapshot-id", "Values": [snapshot]}])["Snapshots"])
+
+
+def tags_at(world: World, snapshot: str) -> dict[str, str]:
+    return tags_of(world.ec2(AWAY).describe_snapshots(SnapshotIds=[snapshot])["Snapshots"][0])
+
+
+def date_back(world: World, snapshot: str) -> None:
+    world.ec2(AWAY).create_tags(Resources=[snapshot], Tags=[{"Key": SINCE, "Value": LONG_AGO}])
+
+
+def keep_in_bin(world: World) -> str:
+    rule = {"ResourceType": "EC2_IMAGE", "RetentionPeriod": {"RetentionPeriodValue": 1, "RetentionPeriodUnit": "DAYS"}}
+    with changed_settings(world.aws, first_rule_seconds=0.0):
+        return str(world.aws.client("rbin", region=AWAY, account=world.account).create_rule(**rule)["Identifier"])
+
+
+def test_an_image_that_is_deregistered_by_hand_leaves_a_snapshot_which_is_listed_and_stays(corner: World, name: str) -> None:
+    corner.apply(declared(corner, name))
+    corner.ready(name)
+
+    image, snapshot = left_behind(corner, name)
+
+    row = listed(corner, name, snapshot)
+    assert (row["region"], row["kind"], row["why"]) == (AWAY, "Snapshot", f"{image}, which it was made for, is gone")
+    assert "removeAt" not in row
+    assert tags_at(corner, snapshot)[SINCE] == row["since"]
+    until(corner, lambda: "OrphansFound" in [reason for reason, _ in events_of(corner, name, "GoldenImage")], "an event")
+    date_back(corner, snapshot)
+    until(corner, lambda: orphans(corner, name)[snapshot]["since"] == LONG_AGO, "the tag's word")
+    assert exists(corner, snapshot)
+
+
+def test_under_a_policy_it_goes_after_its_time(corner: World, name: str) -> None:
+    corner.apply(declared(corner, name, retention={"orphans": {"removeAfter": "7d"}}))
+    corner.ready(name)
+    _, snapshot = left_behind(corner, name)
+    assert "removeAt" in listed(corner, name, snapshot)
+    look_again(corner, name)
+    assert exists(corner, snapshot)
+
+    date_back(corner, snapshot)
+    look_again(corner, name)
+
+    until(corner, lambda: not exists(corner, snapshot), "the snapshot gone")
+    until(corner, lambda: not orphans(corner, name), "nothing listed")
+    until(corner, lambda: "OrphanRemoved" in [reason for reason, _ in events_of(corner, name, "GoldenImage")], "an event")
+    assert [len(images_of(corner, name, region)) for region in (HOME, AWAY)] == [1, 1]
+
+
+def test_one_that_is_known_costs_no_call_and_no_write(corner: World, name: str) -> None:
+    corner.apply(declared(corner, name))
+    corner.ready(name)
+    _, snapshot = left_behind(corner, name)
+    listed(corner, name, snapshot)
+    before = (corner.get("goldenimage", name) or {})["status"]["orphans"]
+    since = newest_call(corner)
+
+    look_again(corner, name)
+
+    asked = {call.operation for call in calls_since(corner, since)}
+    assert "ListImagesInRecycleBin" not in asked
+    assert calls_since(corner, since, mutating=True) == []
+    assert (corner.get("goldenimage", name) or {})["status"]["orphans"] == before
+
+
+def test_one_whose_image_is_in_the_recycle_bin_stays_until_it_is_restored_and_is_none_any_more(corner: World, name: str) -> None:
+    rule = keep_in_bin(corner)
+    corner.apply(declared(corner, name, retention={"orphans": {"removeAfter": "1h"}}))
+    corner.ready(name)
+    before = image_of(corner, name, AWAY)
+    image, (snapshot,) = before["ImageId"], snapshots_of(before)
+    # With another copy there, the one that comes back would be one too many.
+    where = {"operation": "ec2.CopyImage", "account": corner.account, "region": AWAY}
+    fault = corner.aws.lab.add_fault("refuse", **where, code="UnauthorizedOperation", times=1000)
+    corner.ec2(AWAY).deregister_image(ImageId=image)
+    date_back(corner, snapshot)
+    look_again(corner, name)
+
+    until(corner, lambda: orphans(corner, name).get(snapshot, {}).get("since") == LONG_AGO, "one whose time is over")
+    row = listed(corner, name, snapshot)
+    assert row["message"] == f"{image} is in the Recycle Bin, and needs it to be restored"
+    assert (row["since"], row.get("removeAt")) == (LONG_AGO, None)
+    assert exists(corner, snapshot)
+
+    corner.aws.client("rbin", region=AWAY, account=corner.account).delete_rule(Identifier=rule)
+    corner.ec2(AWAY).restore_image_from_recycle_bin(ImageId=image)
+    look_again(corner, name)
+    until(corner, lambda: SINCE not in tags_at(corner, snapshot), "the mark gone")
+    corner.aws.lab.remove_fault(fault)
+    corner.ready(name)
+    assert not orphans(corner, name)
+    assert image_of(corner, name, AWAY)["ImageId"] == image
+
+
+def test_one_whose_image_lost_its_owner_tag_stays(corner: World, name: str) -> None:
+    corner.apply(declared(corner, name, regions=(HOME, AWAY), retention={"orphans": {"removeAfter": "1h"}}))
+    corner.ready(name)
+    image = image_of(corner, name, AWAY)
+    (snapshot,) = snapshots_of(image)
+
+    corner.ec2(AWAY).delete_tags(Resources=[image["ImageId"]], Tags=[{"Key": "goldenami.dev/owner"}])
+    date_back(corner, snapshot)
+    look_again(corner, name)
+
+    until(corner, lambda: orphans(corner, name).get(snapshot, {}).get("since") == LONG_AGO, "one whose time is over")
+    assert "exists, without the owner tag" in listed(corner, name, snapshot)["message"]
+    assert exists(corner, snapshot)
+
+
+def test_one_that_is_locked_says_so_and_keeps_no_other(corner: World, name: str) -> None:
+    corner.apply(declared(corner, name, retention={"orphans": {"removeAfter": "1h"}}))
+    corner.ready(name)
+    _, first = left_behind(corner, name)
+    _, second = left_behind(corner, name)
+    refused, other = sorted((first, second))
+    fault = corner.aws.lab.add_fault(
+        "refuse", operation="ec2.DeleteSnapshot", account=corner.account, region=AWAY, code="OperationNotPermitted", times=1
+    )
+
+    date_back(corner, refused)
+    date_back(corner, other)
+    look_again(corner, name)
+
+    until(corner, lambda: not exists(corner, other), "the other gone")
+    corner.aws.lab.remove_fault(fault)
+    until(corner, lambda: not exists(corner, refused) or "message" in orphans(corner, name).get(refused, {}), "the refusal told")
+
+
+@pytest.mark.parametrize("policy", ["Observe"])
+def test_under_observe_it_is_only_told(corner: World, name: str, policy: str) -> None:
+    corner.apply(declared(corner, name, retention={"orphans": {"removeAfter": "1h"}}))
+    corner.ready(name)
+    corner.patch("goldenimage", name, {"spec": {"managementPolicy": policy}})
+    until(corner, lambda: corner.condition("goldenimage", name).get("status"), "observed")
+    image = image_of(corner, name, AWAY)
+    (snapshot,) = snapshots_of(image)
+
+    corner.ec2(AWAY).deregister_image(ImageId=image["ImageId"])
+    since = newest_call(corner)
+    look_again(corner, name)
+
+    listed(corner, name, snapshot)
+    plan = (corner.get("goldenimage", name) or {})["status"]["plan"]
+    assert f"{AWAY}: set tags {SINCE} on {snapshot}" in plan
+    assert calls_since(corner, since, mutating=True) == []
