@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import time
 import uuid
 from collections import Counter
@@ -106,6 +107,17 @@ class Stage:
 @pytest.fixture
 def stage(engine: Engine, place: str) -> Stage:
     return Stage(engine, place)
+
+
+def test_a_user_without_a_name_sees_objects_as_everybody_does(plane: ControlPlane, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pod runs as a number that is in no list of users; kopf asks for its name, unless it is told one."""
+
+    def nameless() -> str:
+        raise KeyError("getpwuid(): uid not found: 65532")
+
+    monkeypatch.setattr(getpass, "getuser", nameless)
+    with running_engine(plane.kubeconfig, monkeypatch) as engine:
+        Stage(engine, place).present(golden_image())
 
 
 def test_the_kopf_registry_holds_event_handlers_and_a_login_only() -> None:

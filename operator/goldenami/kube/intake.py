@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import kopf
 
@@ -22,6 +22,9 @@ from goldenami.kube.errors import KubeError, KubeForbidden, KubeUnavailable
 from goldenami.kube.seen import HOW_BY_EVENT_TYPE, NAMESPACE, Seen, seen_object
 
 LOG = logging.getLogger(__name__)
+
+NAME_FOR_PEERS = "goldenami"
+"""Never told to anybody, as there are no peers. Without one kopf asks for the user's name, which a container's number does not have."""
 
 Sink = Callable[[Seen], None]
 """Called in the intake's thread: must hand over at once and never block."""
@@ -156,6 +159,7 @@ class Intake:
             settings=kopf_settings(),
             stop_flag=stop_kopf,
             standalone=True,
+            identity=cast("Any", NAME_FOR_PEERS),
             clusterwide=not self._namespaces,
             namespaces=self._namespaces,
         )
