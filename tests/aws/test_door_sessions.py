@@ -239,3 +239,26 @@ class TestGate:
         with pytest.raises(AwsError):
             door.inventory.image(door.home, "ami-xyz")
         assert (count("OK") - before[0], count("InvalidAMIID.Malformed") - before[1]) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        pytest.param("AWS_ENDPOINT_URL", "10.85.0.1:4566", id="an endpoint without http"),
+        pytest.param("AWS_PROFILE", "nobody", id="a profile that is not there"),
+        pytest.param("AWS_CONFIG_FILE", __file__, id="a configuration file that is none"),
+        pytest.param("AWS_DEFAULT_REGION", "not%a%region", id="a region that is no name"),
+    ],
+)
+def test_settings_of_the_sdk_that_cannot_be_are_told_with_where_to_correct_them(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIA0000111111111111")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "none")
+    monkeypatch.setenv(name, value)
+    sessions = Sessions()
+    sessions.preload()
+    with pytest.raises(FixTheAccess) as raised:
+        sessions.resolve()
+    assert value in str(raised.value)
+    assert "Correct the operator's own AWS settings" in str(raised.value)

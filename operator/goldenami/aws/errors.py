@@ -92,6 +92,11 @@ _TAGS = Rule(QuotaReached, Reason.TOO_MANY_TAGS, "EC2 allows 50 tags on one reso
 _CREDENTIALS = Rule(
     FixTheAccess, Reason.CREDENTIALS_INVALID, "Check the credentials, and the trust policy of the role used for this account.", quote=False
 )
+_SETTINGS = Rule(
+    FixTheAccess,
+    Reason.CREDENTIALS_INVALID,
+    "Correct the operator's own AWS settings: AWS_REGION, AWS_PROFILE, AWS_ENDPOINT_URL, its files.",
+)
 _REGION = Rule(FixTheAccess, Reason.REGION_NOT_ENABLED, "Enable the region for this account, or remove it from the manifest.", quote=False)
 _DENIED = Rule(
     FixTheAccess, Reason.ACCESS_DENIED, "Allow it in the IAM policies, service control policies and key policies of this account."
@@ -333,9 +338,17 @@ _NO_CREDENTIALS = (
     botocore_errors.CredentialRetrievalError,
     botocore_errors.TokenRetrievalError,
     botocore_errors.SSOError,
-    botocore_errors.ProfileNotFound,
     botocore_errors.NoAuthTokenError,
 )
+_SETTINGS_WRONG = (
+    botocore_errors.ProfileNotFound,
+    botocore_errors.ConfigParseError,
+    botocore_errors.ConfigNotFound,
+    botocore_errors.InvalidEndpointConfigurationError,
+    botocore_errors.NoRegionError,
+    botocore_errors.InvalidRegionError,
+)
+"""What the SDK finds in its environment and files. Regions and endpoints of manifests have been checked by the API server."""
 _NO_ANSWER = (
     botocore_errors.HTTPClientError,
     botocore_errors.ConnectionError,
@@ -349,8 +362,8 @@ def from_botocore(error: Exception, operation: str, place: Place | None, resourc
         rule, words = _CREDENTIALS, "no usable credentials were found"
     elif isinstance(error, botocore_errors.ParamValidationError):
         rule, words = _SPEC, clean(str(error.kwargs.get("report", error)))
-    elif isinstance(error, botocore_errors.NoRegionError | botocore_errors.InvalidRegionError):
-        rule, words = _SPEC, clean(str(error))
+    elif isinstance(error, _SETTINGS_WRONG):
+        rule, words = _SETTINGS, clean(str(error))
     elif isinstance(error, _NO_ANSWER):
         rule, words = _UNREACHABLE, "no answer came"
     elif isinstance(error, ResponseParserError):

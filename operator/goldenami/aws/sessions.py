@@ -13,6 +13,7 @@ from functools import cache
 from typing import Any
 
 import botocore.session
+from botocore import exceptions as botocore_errors
 from botocore.config import Config
 from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
 from botocore.exceptions import BotoCoreError, NoCredentialsError
@@ -149,7 +150,8 @@ class Sessions:
             del self._clients[key]
 
     def _ask_identity(self, spec: AccountSpec) -> str:
-        place = Place(Account(spec.name, spec.account_id or "", spec.partition), self._home_region(spec.partition))
+        with typed_errors("GetCallerIdentity", None):  # a profile that is not there is found out here
+            place = Place(Account(spec.name, spec.account_id or "", spec.partition), self._home_region(spec.partition))
         with typed_errors("GetCallerIdentity", place):
             return str(self.client(place, "sts").get_caller_identity()["Account"])
 
@@ -158,13 +160,20 @@ class Sessions:
         with self._making:
             if key not in self._clients:
                 spec = self._specs[name]
-                self._clients[key] = self._session(spec).create_client(
-                    service, region_name=region, endpoint_url=spec.endpoint_url, config=self._config
-                )
+                self._clients[key] = self._made(spec, region, service)
                 while len(self._clients) > self._most_clients:
                     self._clients.popitem(last=False)
             self._clients.move_to_end(key)
             return self._clients[key]
+
+    def _made(self, spec: AccountSpec, region: str, service: str) -> Any:
+        try:
+            return self._session(spec).create_client(service, region_name=region, endpoint_url=spec.endpoint_url, config=self._config)
+        except BotoCoreError:
+            raise
+        except ValueError as error:
+            # botocore's own answer to an AWS_ENDPOINT_URL without http://, which is not one of its exceptions.
+            raise botocore_errors.InvalidEndpointConfigurationError(msg=str(error).removeprefix("Invalid endpoint: ")) from error
 
     def _session(self, spec: AccountSpec) -> botocore.session.Session:
         if not spec.role_arn:
