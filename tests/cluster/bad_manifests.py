@@ -402,7 +402,47 @@ AWS_ACCOUNTS = (
     ),
 )
 
+PATTERN = "a pattern contains the group (?P<version>...), which finds the version in the name: web-(?P<version>.+)"
+RE2 = "a pattern is a regular expression as RE2 has them: no look-around, no back references"
+
+
+def _by_name(pattern: str = "web-(?P<version>.+)", **more: object) -> Manifest:
+    return golden_image(adopt={"byName": {"pattern": pattern} | more})
+
+
+def _adopted(*images: Manifest, version: str = "1.0.0") -> Manifest:
+    return golden_image(adopt={"versions": [{"version": version, "images": list(images)}]})
+
+
+ADOPTION = (
+    bad("it is not said what to adopt", golden_image(adopt={}), "spec.adopt", "adopt takes either byName or versions"),
+    bad(
+        "what to adopt is found and listed",
+        golden_image(adopt={"byName": {"pattern": "(?P<version>.+)"}, "versions": []}),
+        "spec.adopt",
+        "adopt takes either byName or versions",
+    ),
+    bad("the pattern is missing", golden_image(adopt={"byName": {}}), "spec.adopt.byName.pattern: Required value"),
+    bad("the pattern finds no version", _by_name("web-.*"), "spec.adopt.byName.pattern", PATTERN),
+    bad("the pattern's group has another name", _by_name("web-(?P<v>.*)"), "spec.adopt.byName.pattern", PATTERN),
+    bad("the pattern does not end its group", _by_name("web-(?P<version>.*"), "spec.adopt.byName.pattern", RE2),
+    bad("the pattern looks around", _by_name("web-(?P<version>.*)(?<!x)"), "spec.adopt.byName.pattern", RE2),
+    bad("the pattern is longer than any name", _by_name("(?P<version>.*)" + "a" * 300), "spec.adopt.byName.pattern: Too long", "256"),
+    bad("a tag to adopt by is AWS's", _by_name(tags={"aws:backup:source": "x"}), "tag keys that begin with aws: belong to AWS"),
+    bad("a version to adopt is none", _adopted({"region": "us-east-1", "id": AMI}, version="v1"), "spec.adopt.versions[0].version", SEMVER),
+    bad("a version to adopt has no image", _adopted(), "spec.adopt.versions[0].images", "should have at least 1 items"),
+    bad("an image to adopt has no region", _adopted({"id": AMI}), "spec.adopt.versions[0].images[0].region: Required value"),
+    bad("an image to adopt has no id", _adopted({"region": "us-east-1"}), "spec.adopt.versions[0].images[0].id: Required value"),
+    bad("an image to adopt is named", _adopted({"region": "us-east-1", "id": "web-1.0.0"}), "images[0].id", IMAGE_ID),
+    bad(
+        "two images of a region are one version",
+        _adopted({"region": "us-east-1", "id": AMI}, {"region": "us-east-1", "id": "ami-0fedcba9876543210"}),
+        "spec.adopt.versions[0].images[1]: Duplicate value",
+    ),
+)
+
 BAD = (
+    *ADOPTION,
     *VERSIONS,
     *SOURCES,
     *REGIONS,

@@ -92,6 +92,16 @@ GOOD = {
     "the smallest GoldenImage": golden_image(),
     "a pre-release with build metadata": golden_image(version="2.0.0-rc.1+build.7"),
     "an adopted image": golden_image(source={"image": {"id": AMI, "adopt": True}}),
+    "a family found by its names": golden_image(
+        adopt={"byName": {"pattern": r"^web-(?P<version>\d+(\.\d+){2}(-[\w.]+)?)(-\d{8})?$", "tags": {"team": "web"}}}
+    ),
+    "a family of as many versions and regions as can be listed": golden_image(
+        adopt={
+            "versions": [
+                {"version": f"1.0.{n}", "images": [{"region": f"us-east-{r}", "id": AMI} for r in range(1, 65)]} for n in range(128)
+            ]
+        }
+    ),
     "an image id of 8 digits": golden_image(source={"image": {"id": "ami-0a1b2c3d"}}),
     "an instance with extra volumes": with_instance(
         volumes=[{"deviceName": "/dev/sdf", "sizeGiB": 8}, {"deviceName": "xvdg", "snapshotId": SNAPSHOT["id"], "volumeType": "st1"}]
@@ -471,7 +481,7 @@ def _renamed(manifest: Manifest, number: int) -> Manifest:
     return manifest | {"metadata": {"name": f"good-{number}"}}
 
 
-@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.yaml")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted(EXAMPLES.rglob("*.yaml")), ids=lambda path: path.name)
 def test_the_examples_are_accepted(server: ApiServer, path: Path) -> None:
     """In the namespace of these tests instead of their own."""
     documents = [document for document in yaml.safe_load_all(path.read_text(encoding="utf-8")) if document["kind"] != "Namespace"]

@@ -25,6 +25,7 @@ class ConditionType(StrEnum):
     RECONCILING = "Reconciling"
     STALLED = "Stalled"
     ACCOUNTS_READY = "AccountsReady"
+    ADOPTION_READY = "AdoptionReady"
     SOURCE_READY = "SourceReady"
     REPLICAS_READY = "ReplicasReady"
     SHARING_READY = "SharingReady"

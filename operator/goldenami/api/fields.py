@@ -78,8 +78,11 @@ class Shaped:
         rule = Cel(f"self.matches({json.dumps(self.pattern)})", self.sentence)
         return handler(schema) | bounds | {VALIDATIONS: [rule.to_schema()]}
 
+    def fits(self, value: str) -> bool:
+        return self.min_length <= len(value) <= self.max_length and re.fullmatch(self.pattern, value) is not None
+
     def _check(self, value: str) -> str:
-        if not self.min_length <= len(value) <= self.max_length or not re.fullmatch(self.pattern, value):
+        if not self.fits(value):
             raise PydanticCustomError("shape", "{value} is refused: {sentence}", {"value": json.dumps(value), "sentence": self.sentence})
         return value
 
@@ -162,16 +165,14 @@ OrganizationalUnitArn = Annotated[
 ]
 
 # semver.org, "Is there a suggested regular expression". An object name of 63, a dash and 64 make the 128 characters of an EC2 image name.
-SemVer = Annotated[
-    str,
-    Shaped(
-        r"^(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)"
-        r"(-(0|[1-9][0-9]*|[0-9]*[a-zA-Z-][0-9a-zA-Z-]*)(\.(0|[1-9][0-9]*|[0-9]*[a-zA-Z-][0-9a-zA-Z-]*))*)?"
-        r"(\+[0-9a-zA-Z-]+(\.[0-9a-zA-Z-]+)*)?$",
-        "a version follows SemVer 2.0, without a leading v: 1.4.2, 2.0.0-rc.1 or 1.4.2+build.7",
-        64,
-    ),
-]
+SEMVER = Shaped(
+    r"^(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)"
+    r"(-(0|[1-9][0-9]*|[0-9]*[a-zA-Z-][0-9a-zA-Z-]*)(\.(0|[1-9][0-9]*|[0-9]*[a-zA-Z-][0-9a-zA-Z-]*))*)?"
+    r"(\+[0-9a-zA-Z-]+(\.[0-9a-zA-Z-]+)*)?$",
+    "a version follows SemVer 2.0, without a leading v: 1.4.2, 2.0.0-rc.1 or 1.4.2+build.7",
+    64,
+)
+SemVer = Annotated[str, SEMVER]
 
 _DURATION = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$"
 Interval = Annotated[

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
+from goldenami.api.adoption import MAX_REFUSED, Adopt, RefusedImage
 from goldenami.api.conditions import Condition
 from goldenami.api.fields import (
     ATOMIC,
@@ -269,6 +270,8 @@ class GoldenImageSpec(Model):
     """A rule of this image's own for which versions are kept, in place of a RetentionPolicy that is named."""
     versions: VersionsSettings = ()
     """What is said of single versions: kept for good, or until when."""
+    adopt: Adopt | None = None
+    """Images that exist already and become versions of this family, without a copy. What is adopted stays when this is taken out."""
     deletion_policy: DeletionPolicy = "Retain"
     """What happens to AMIs that are no longer declared. Retain leaves them in AWS, no longer owned; Delete disables and deregisters
     them with their snapshots, unless they are in use."""
@@ -366,6 +369,8 @@ class GoldenImageStatus(Model):
     """The ConfigMap that is kept for spec.publish."""
     retiring: Annotated[tuple[RetiringStatus, ...], Field(max_length=256), list_map("version")] = ()
     """Versions that are not kept, oldest first."""
+    refused_images: Annotated[tuple[RefusedImage, ...], Field(max_length=MAX_REFUSED), list_map("region", "imageId")] = ()
+    """Images that spec.adopt means and that are not adopted, with the reason; at most 64 are listed."""
     plan: Annotated[tuple[PlanLine, ...], Field(max_length=MAX_PLAN_LINES), ATOMIC] = ()
     """What would be done, one sentence each; only under managementPolicy Observe."""
 

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
+from goldenami.api.adoption import AdoptedImages
 from goldenami.api.conditions import Condition
 from goldenami.api.fields import (
     ATOMIC,
@@ -117,6 +118,8 @@ class ImageVersionSpec(Model):
     """Tags of every replica and its snapshots."""
     replicas: Replicas
     """Every region that shall have this version; none, once the declaration has left all of them."""
+    adopt: AdoptedImages = ()
+    """The images that existed before and are this version in their regions: nothing is copied there."""
     sharing: Grants | None = None
     """Whom this version is shared with. Absent: not decided, so grants are left as they are."""
     deletion_policy: DeletionPolicy = "Retain"

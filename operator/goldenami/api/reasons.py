@@ -90,6 +90,7 @@ class Reason(StrEnum):
     )
     CONFLICT = "Conflict", Outcome.STALLED, "What is asked for in AWS belongs to another object or to nobody we know."
     NAME_CONFLICT = "NameConflict", Outcome.STALLED, "An image of this name exists that is not ours; change nameTemplate or the version."
+    ADOPTION_REFUSED = "AdoptionRefused", Outcome.STALLED, "An image that spec.adopt means cannot be adopted; the message says why."
     ALIAS_CONFLICT = "AliasConflict", Outcome.STALLED, "The parameter exists without our owner tag, or with another owner's."
     ACCOUNT_NOT_ALLOWED = "AccountNotAllowed", Outcome.STALLED, "The AWSAccount does not admit this namespace."
     ACCOUNT_MISMATCH = "AccountMismatch", Outcome.STALLED, "The credentials lead to another account than the AWSAccount says."

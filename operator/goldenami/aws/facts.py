@@ -1,7 +1,7 @@
 """What is asked about single things: a region's settings, a key, an image, an instance."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from goldenami.aws import translate
@@ -9,10 +9,13 @@ from goldenami.aws.calls import Calls
 from goldenami.aws.dated import Dated
 from goldenami.aws.errors import AwsError, NotFound, region_not_enabled
 from goldenami.aws.holding import PAGE, paged
+from goldenami.plan.patterns import compiled
 from goldenami.plan.values import Image, KeyFacts, Place, RegionFacts, Snapshot
 
 FACTS_SECONDS = 600.0
 """Block public access takes up to ten minutes to show, so asking more often tells nothing."""
+FILTER_VALUES = 200
+"""Values that one filter of EC2 takes."""
 
 
 class Facts:
@@ -94,6 +97,48 @@ class Facts:
         found = [translate.image(row) for row in answer["Images"] if row.get("State") != "deregistered"]
         return found[0] if found else None
 
+    def images_matching(self, place: Place, pattern: str, tags: Mapping[str, str], since: float) -> tuple[Image, ...]:
+        """Of this account, with these tags, and a name that the pattern matches. Raises AwsError, and PatternError."""
+        names = compiled(pattern)
+
+        def read() -> tuple[Image, ...]:
+            filters = [{"Name": f"tag:{key}", "Values": [_literally(value)]} for key, value in sorted(tags.items())]
+            rows = paged(
+                lambda more: self._calls.ec2(
+                    place,
+                    "DescribeImages",
+                    lambda ec2: ec2.describe_images(
+                        Owners=["self"], IncludeDisabled=True, IncludeDeprecated=True, MaxResults=PAGE, **_filtered(filters), **more
+                    ),
+                ),
+                "Images",
+            )
+            # By name before anything is kept of it: the account may hold thousands of others.
+            return _present(row for row in rows if names.version_in(row.get("Name", "")) is not None)
+
+        found: tuple[Image, ...] = self._keep(place, f"images like {pattern} {sorted(tags.items())}", read, since)
+        return found
+
+    def images_listed(self, place: Place, image_ids: tuple[str, ...], since: float) -> tuple[Image, ...]:
+        """Those of them that there are, whoever owns them: by filter, since one unknown id would fail the others. Raises AwsError."""
+
+        def read() -> tuple[Image, ...]:
+            found: list[Image] = []
+            for ids in (image_ids[start : start + FILTER_VALUES] for start in range(0, len(image_ids), FILTER_VALUES)):
+                answer = self._calls.ec2(
+                    place,
+                    "DescribeImages",
+                    lambda ec2, ids=ids: ec2.describe_images(  # type: ignore[misc]  # bound per chunk
+                        Filters=[{"Name": "image-id", "Values": list(ids)}], IncludeDisabled=True, IncludeDeprecated=True
+                    ),
+                    about=", ".join(ids[:3]),
+                )
+                found += _present(answer["Images"])
+            return tuple(found)
+
+        found: tuple[Image, ...] = self._keep(place, f"images {' '.join(image_ids)}", read, since) if image_ids else ()
+        return found
+
     def snapshot(self, place: Place, snapshot_id: str) -> Snapshot | None:
         found = self.snapshots(place, (snapshot_id,))
         return found[0] if found else None
@@ -147,3 +192,16 @@ class Facts:
         answer = self._calls.ec2(place, "GetImageBlockPublicAccessState", lambda ec2: ec2.get_image_block_public_access_state())
         blocked = answer.get("ImageBlockPublicAccessState") == "block-new-sharing"
         return str(answer.get("ManagedBy", "account")) if blocked else ""
+
+
+def _filtered(filters: list[Any]) -> dict[str, Any]:
+    return {"Filters": filters} if filters else {}
+
+
+def _literally(value: str) -> str:
+    """A filter's value without its wildcards."""
+    return value.replace("\\", "\\\\").replace("*", "\\*").replace("?", "\\?")
+
+
+def _present(rows: Iterable[Mapping[str, Any]]) -> tuple[Image, ...]:
+    return tuple(translate.image(row) for row in rows if row.get("State") != "deregistered")

@@ -338,6 +338,7 @@ EFFECTS: dict[type[do.Action], Effect] = {
     do.CopyImage: _copy,
     do.SetDescription: _describe,
     do.SetTags: _tag,
+    do.AdoptImage: _tag,
     do.RemoveTags: _untag,
     do.EnableImage: _enable,
     do.DisableImage: _disable,

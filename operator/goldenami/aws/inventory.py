@@ -191,6 +191,14 @@ class Inventory:
         """Those of them that are in the Recycle Bin now. Raises AwsError."""
         return left_behind.binned(self._calls, place, image_ids) if image_ids else frozenset()
 
+    def images_matching(self, place: Place, pattern: str, tags: Mapping[str, str], *, not_older_than: float) -> tuple[Image, ...]:
+        """Anybody's of this account whose name and tags match; what we wrote since is not folded in. Raises AwsError, and PatternError."""
+        return self._facts.images_matching(place, pattern, tags, not_older_than)
+
+    def images_listed(self, place: Place, image_ids: Sequence[str], *, not_older_than: float) -> tuple[Image, ...]:
+        """Own, shared or public, by id, as far as they exist; what we wrote since is not folded in. Raises AwsError."""
+        return self._facts.images_listed(place, tuple(image_ids), not_older_than)
+
     def snapshot(self, place: Place, snapshot_id: str) -> Snapshot | None:
         """Raises AwsError."""
         return self._facts.snapshot(place, snapshot_id)

@@ -5,7 +5,7 @@ declared once is remembered by its tags, so a new cluster renders it again.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from goldenami.api import source as api
 from goldenami.api.fields import Stage
@@ -15,6 +15,7 @@ from goldenami.api.kinds import API_VERSION, GROUP, IMAGE_VERSION, RECONCILE_REQ
 from goldenami.api.reasons import Reason
 from goldenami.api.share_list import ShareList, ShareListSpec
 from goldenami.api.sharing import Replica
+from goldenami.controllers import adopted_spec
 from goldenami.controllers.retained import Retained
 from goldenami.kube.client import Body
 from goldenami.plan import channels as plan
@@ -46,6 +47,10 @@ class Remembered:
     disabled: bool = False
     """The operator disabled one of its images, on its way out."""
     notes: str = ""
+    adopted: Mapping[str, Image] = field(default_factory=dict)
+    """By region, the image that was there before and is, or becomes, its replica."""
+    withheld: frozenset[str] = frozenset()
+    """Regions where it is not known yet whether there is an image to adopt."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +91,10 @@ def remembered(owner: Owner, views: Iterable[RegionView], named: Collection[str]
             deprecated = (before is not None and before.deprecated) or 0 < image.deprecation_epoch_seconds <= now
             disabled = (before is not None and before.disabled) or undo.disabled_since(image) > 0
             told = before.notes if before and before.notes else _notes(owner, version, image)
-            found[version] = Remembered(version, image.name, *origin, regions, made_at, deprecated, disabled, told)
+            adopted = dict(before.adopted) if before else {}
+            if image.tags.get(identity.ROLE) == identity.ADOPTED_ROLE:
+                adopted[view.place.region] = image
+            found[version] = Remembered(version, image.name, *origin, regions, made_at, deprecated, disabled, told, adopted)
     return found
 
 
@@ -139,7 +147,14 @@ def render(
     A region that was added gets the declared version and those that channels name; the others stay where they are.
     """
     specs = _specs(image, sharing, children, known, course)
-    return {version: _staged(image, spec, course, retained, children.get(version), known.get(version)) for version, spec in specs.items()}
+    rendered = {}
+    for version, spec in specs.items():
+        child, memory = children.get(version), known.get(version)
+        staged = _staged(image, spec, course, retained, child, memory)
+        rendered[version] = adopted_spec.completed(
+            staged, image.spec.replicas, child, memory.adopted if memory else {}, memory.withheld if memory else ()
+        )
+    return rendered
 
 
 def _staged(

@@ -61,6 +61,7 @@ class Gatherer:
     _evidence_since: float = 0.0
     _fresh_grants: set[str] = field(default_factory=set)
     _looked_up: dict[str, Image | None] = field(default_factory=dict)
+    _adoptable: dict[str, SourceFacts] = field(default_factory=dict)
     _fresh_snapshots: dict[str, float] = field(default_factory=dict)
     """Regions whose snapshots were asked for anew, and when."""
     _unread: dict[Need, Problem] = field(default_factory=dict)
@@ -105,6 +106,7 @@ class Gatherer:
             evidence=self._evidence,
             fresh_grants=frozenset(self._fresh_grants),
             looked_up=self._looked_up,
+            adoptable=self._adoptable,
             fresh_snapshots=frozenset(self._fresh_snapshots),
             asked=self.asked,
         )
@@ -178,6 +180,8 @@ class Gatherer:
                 self._fresh_snapshots[need.region] = self._late_enough(observed.regions[need.region])
             case NeedKind.IMAGE:
                 self._looked_up[need.subject] = self.inventory.image(place, need.subject)
+            case NeedKind.ADOPTED:
+                self._adoptable[need.subject] = self._read_adoptable(place, need.subject)
             case NeedKind.GRANTS:
                 self._read_grants(need, observed)
 
@@ -216,6 +220,10 @@ class Gatherer:
             return bool(self.inventory.grants(place, image, not_older_than=self._evidence_since).launch)
         except AwsError:
             return True
+
+    def _read_adoptable(self, place: Place, image_id: str) -> SourceFacts:
+        image = self.inventory.image(place, image_id)
+        return SourceFacts(image, self.inventory.snapshots(place, image.snapshot_ids) if image else ())
 
     def _read_grants(self, need: Need, observed: Observed) -> None:
         """The inventory keeps what is read, and folds our own writes into it."""

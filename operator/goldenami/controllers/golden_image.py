@@ -15,6 +15,7 @@ from goldenami.api.reasons import Reason
 from goldenami.api.share_list import ShareList
 from goldenami.controllers import channels, config_map, family, golden_image_status, logs, orphans, publish, report, retention
 from goldenami.controllers.caretaker import Outcome
+from goldenami.controllers.families_adopted import Search
 from goldenami.controllers.family import Course
 from goldenami.controllers.golden_image_status import Moved
 from goldenami.controllers.mirror import Children, passed_on
@@ -63,6 +64,9 @@ class GoldenImages:
         # The declared version is rendered from the spec, whatever became of its images.
         named = named_versions(channels.declared_channels(seen.declared), memory.standings.values()) - {seen.declared.spec.version}
         known = family.remembered(self._owner(seen), views, named, self.world.now())
+        search = Search(self.world, seen, account, views, children, known)
+        adoption = search.find(fresh=seen.asked and not passed_on(seen, children))
+        known = adoption.known
         reused = family.conflict(seen.declared, children, known)
         if reused is not None:
             return self._stopped(seen, ConditionType.SOURCE_READY, reused)
@@ -92,7 +96,7 @@ class GoldenImages:
         everywhere = self._everywhere(seen, account, children, views)
         left = orphans.look(self.world, seen, account, children, everywhere, retained.policy)
         held = cost.of_family(self._owner(seen), everywhere, orphans.borrowed(self.world, account, children))
-        return golden_image_status.tell(self.world, seen, account, children, told, published, retained, held, left)
+        return golden_image_status.tell(self.world, seen, account, children, told, published, retained, held, left, adoption)
 
     def _everywhere(self, seen: Seen[GoldenImage], account: Account, children: Children, views: list[RegionView]) -> list[RegionView]:
         """Where the versions are, besides where they are declared now: from listings that the versions read."""

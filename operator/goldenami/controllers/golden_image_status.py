@@ -12,6 +12,7 @@ from goldenami.api.kinds import GOLDEN_IMAGE
 from goldenami.api.reasons import EventReason, Reason
 from goldenami.api.reasons import Outcome as Meaning
 from goldenami.controllers import channels, judge, report, retention
+from goldenami.controllers.adoption_told import Adoption
 from goldenami.controllers.caretaker import Outcome
 from goldenami.controllers.config_map import Kept
 from goldenami.controllers.mirror import MIRRORED, SEVERITY, Children, handled, is_current, mirrored
@@ -60,11 +61,13 @@ def tell(
     retained: Retained,
     held: Storage,
     left: Left,
+    adoption: Adoption,
 ) -> Outcome:
     """The status after a look that came to its end."""
     declared = seen.declared
     results = (
         ConcernResult(ConditionType.ACCOUNTS_READY, Reason.SUCCEEDED, f"account {account.account_id}"),
+        *adoption.results,
         *(mirrored(kind, declared, children) for kind in MIRRORED),
         *moved.results(seen.declared),
         published.result,
@@ -84,7 +87,10 @@ def tell(
         "aliases": published.status,
         "configMap": moved.kept.name or None,
         "retiring": retention.rows(retained, children),
-        "plan": _plan(current, children, (*published.pending, *left.pending)) if declared.spec.management_policy == "Observe" else [],
+        "refusedImages": adoption.rows(),
+        "plan": adoption.planned(_plan(current, children, (*published.pending, *left.pending)))
+        if declared.spec.management_policy == "Observe"
+        else [],
         **report.storage(held, declared.status.storage),
         **left.status,
     }
@@ -96,14 +102,15 @@ def tell(
             world.events.record(seen.obj, EventReason.CHANNEL_MOVED, message)
     outcome = moved.outcome(published.outcome)
     pauses = [pause for pause in (outcome.next_look_seconds, retention.next_look_seconds(retained, children, world.now())) if pause]
-    return replace(outcome, next_look_seconds=min(pauses, default=None))
+    return adoption.outcome(replace(outcome, next_look_seconds=min(pauses, default=None)))
 
 
 def stopped(world: World, seen: Seen[GoldenImage], kind: ConditionType, problem: Problem) -> Outcome:
     """One concern keeps the object from going on; what the others said last stays said."""
     declared = seen.declared
     owned = (ConditionType.CHANNELS_READY, ConditionType.ALIASES_READY, ConditionType.RETENTION_READY)
-    all_kinds = (ConditionType.ACCOUNTS_READY, *MIRRORED, *owned)
+    adopted = (ConditionType.ADOPTION_READY,) if declared.spec.adopt else ()
+    all_kinds = (ConditionType.ACCOUNTS_READY, *adopted, *MIRRORED, *owned)
     others = [other for other in all_kinds if other is not kind]
     results = (
         judge.of_problem(kind, problem),

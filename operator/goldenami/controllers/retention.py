@@ -111,7 +111,9 @@ def _member(declared: GoldenImage, version: str, images: Sequence[Image], child:
     since = [undo.disabled_since(image) for image in images]
     told = find(child.status.conditions, ConditionType.RETENTION_READY) if child is not None and is_current(child) else None
     before: Stage | None = child.spec.stage if child else "Disabled" if any(since) else None
-    expires = expiry.parse(said.expires_at) if said and said.expires_at else None
+    # Tags of adopted images say it in the spec that was rendered.
+    until = (said.expires_at if said else None) or (child.spec.expires_at if child and child.spec.adopt else None)
+    expires = expiry.parse(until) if until else None
     return Member(
         version,
         made_at=min((image.created_epoch_seconds for image in images), default=0.0),

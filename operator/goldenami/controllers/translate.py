@@ -60,6 +60,8 @@ def version(declared: ImageVersion, account: Account, installation: str) -> desi
         if spec.description is not None
         else notes.description(spec.golden_image, spec.version, spec.notes or ""),
         notes=notes.tag_value(spec.golden_image, spec.version, spec.notes or ""),
+        description_declared=spec.description is not None or bool(spec.notes),
+        adopted={image.region: image.id for image in spec.adopt},
         tags=spec.tags,
         sharing=sharing(spec.sharing),
         deprecated=None if spec.stage is None else spec.stage != "Active",

@@ -109,6 +109,18 @@ class SetTags(Action):
 
 
 @dataclass(frozen=True)
+class AdoptImage(SetTags):
+    """Our tags on an image that was there before, and on its snapshots: image first, in one call."""
+
+    name: str = ""
+    """The image's, in EC2."""
+    version: str = ""
+
+    def _what(self) -> str:
+        return f"adopt {self.resource_ids[0]} ({self.name}) as version {self.version}"
+
+
+@dataclass(frozen=True)
 class RemoveTags(Action):
     resource_ids: tuple[str, ...]
     keys: tuple[str, ...] = ()

@@ -147,6 +147,10 @@ class Version:
     description: str = ""
     notes: str = ""
     """As the tag holds it."""
+    description_declared: bool = True
+    """False: nobody asked for these words, so those of an adopted image stay."""
+    adopted: Mapping[str, str] = field(default_factory=dict)
+    """By region, the id of the image that was there before and is this version's replica; nothing is copied there."""
     tags: Mapping[str, str] = field(default_factory=dict)
     sharing: Sharing = field(default_factory=Sharing)
     deprecated: bool | None = None

@@ -17,7 +17,8 @@ VERSION = PREFIX + "version"
 SOURCE = PREFIX + "source"
 """What the version was made from, as `image/us-east-1/ami-0abc`: enough to render the ImageVersion again from AWS alone."""
 ROLE = PREFIX + "role"
-"""`replica`: a copy, or an adopted image. `home`: made by us in the home region from an instance or a snapshot."""
+"""`replica`: a copy, or the source itself. `home`: made by us in the home region from an instance or a snapshot. `adopted`: it was there
+before, and became a version of the family by spec.adopt; its name and description are its own."""
 ATTEMPT = PREFIX + "attempt"
 """Which try of a copy this is, counted from 1: a failed copy stays until the next one exists, so that the count survives everything."""
 NOTES = PREFIX + "notes"
@@ -32,6 +33,7 @@ ORPHANED_SINCE = PREFIX + "orphaned-since"
 
 REPLICA_ROLE = "replica"
 HOME_ROLE = "home"
+ADOPTED_ROLE = "adopted"
 
 _TOKEN_LENGTH = 64  # CopyImage takes 128 characters, RunInstances 64: one length serves all.
 

@@ -28,6 +28,8 @@ class NeedKind(StrEnum):
     """Who uses the image `subject`, from every source."""
     IMAGE = "image"
     """The image `subject` by its id: the listing no longer has it."""
+    ADOPTED = "adopted"
+    """The image `subject`, which shall be adopted, and its snapshots."""
     SNAPSHOTS = "snapshots"
     """A listing of snapshots that is newer than the image that names them."""
 
@@ -85,6 +87,8 @@ class Observed:
     """Images whose grants were read for this look."""
     looked_up: Mapping[str, Image | None] = field(default_factory=dict)
     """Images read by id; None: gone."""
+    adoptable: Mapping[str, SourceFacts] = field(default_factory=dict)
+    """By id: images that shall be adopted."""
     fresh_snapshots: frozenset[str] = frozenset()
     """Regions whose snapshots were listed for this look."""
     asked: bool = False

@@ -37,7 +37,9 @@ def copies_wanted(version: Version, observed: Observed) -> bool:
 
 
 def _is_absent(version: Version, replica: Replica, observed: Observed) -> bool:
-    return not alive(version, replica, observed) and _waiting(version, replica, observed) is None
+    if alive(version, replica, observed) or adoption.is_due(version, replica.region, observed):
+        return False
+    return _waiting(version, replica, observed) is None
 
 
 def _waiting(version: Version, replica: Replica, observed: Observed) -> Image | None:
@@ -175,7 +177,8 @@ def _absent(version: Version, replica: Replica, observed: Observed, source: Find
     if too_many is not None:
         return too_many
     return (
-        _undecided_home(version, replica, observed)
+        adoption.member(version, replica, observed)
+        or _undecided_home(version, replica, observed)
         or _name_held(version, replica, observed)
         or adoption.adopt(version, replica, observed, source)
         or _after_lost(version, replica, observed, source, lost(version, view, observed))

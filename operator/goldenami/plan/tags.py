@@ -17,9 +17,12 @@ MAX_TAGS = 50
 
 
 def wanted_tags(version: Version, *, role: str, attempt: int = 1) -> dict[str, str]:
-    """Everything a resource of this version carries: what the user declares, the name, and our identity, which nobody can override."""
+    """Everything a resource of this version carries: what the user declares, the name, and our identity, which nobody can override.
+
+    What is adopted keeps the name it has.
+    """
     return {
-        NAME: version.name,
+        **({} if role == identity.ADOPTED_ROLE else {NAME: version.name}),
         **{key: value for key, value in version.tags.items() if not key.startswith(identity.PREFIX)},
         **({identity.NOTES: version.notes} if version.notes else {}),
         **identity.identity_tags(version.owner, version.version, version.source_tag, role=role, attempt=attempt),
@@ -73,7 +76,8 @@ def look(version: Version, region: str, image: Image, observed: Observed) -> tup
     stale = sorted({key for keys in dropped.values() for key in keys})
     if stale:
         actions.append(RemoveTags(view.place, tuple(sorted(resource for resource, keys in dropped.items() if keys)), tuple(stale)))
-    if image.description != version.description:
+    adopted = image.tags.get(identity.ROLE) == identity.ADOPTED_ROLE
+    if image.description != version.description and (version.description_declared or not adopted):
         actions.append(SetDescription(view.place, image.image_id, version.description))
     return (*_room_first(present, wanted, actions),), ()
 
