@@ -34,13 +34,24 @@ def control_plane(programs: Programs) -> Iterator[ControlPlane]:
 
 
 @pytest.fixture(scope="session")
+def served_plane(programs: Programs) -> Iterator[ControlPlane]:
+    """Another one, with our kinds: all of its namespaces are served by the shared operator, and by no other."""
+    with ControlPlane.start(programs=programs) as plane:
+        serve_kinds(plane)
+        yield plane
+
+
+@pytest.fixture(scope="session")
 def apply_crds(control_plane: ControlPlane) -> None:
     """The kinds of `crds/`, served by the shared control plane."""
-    if not any(CRDS.glob("*.yaml")):
-        return
-    control_plane.run_kubectl("apply", "--server-side", "-f", CRDS)
-    control_plane.run_kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", CRDS)
-    control_plane.restart_controller_manager()  # else our kinds' children are collected only after up to 30 s
+    serve_kinds(control_plane)
+
+
+def serve_kinds(plane: ControlPlane) -> None:
+    """Returns once objects of `crds/` can be made."""
+    plane.run_kubectl("apply", "--server-side", "-f", CRDS)
+    plane.run_kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", CRDS)
+    plane.restart_controller_manager()  # else our kinds' children are collected only after up to 30 s
 
 
 @pytest.fixture

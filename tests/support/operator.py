@@ -256,34 +256,34 @@ def tags_of(resource: Body) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def fast_aws() -> Iterator[LocalAws]:
-    """A local AWS whose clock is the operator's, and whose copies take a fraction of a second."""
+    """A local AWS whose clock is the operator's, and whose copies and reports take a fraction of a second."""
     with LocalAws.start() as aws:
         aws.lab.settings(copy_seconds=0.3, copy_spread=1.2, image_seconds=0.2, usage_report_seconds=0.2)
         yield aws
 
 
 @pytest.fixture(scope="session")
-def shared_operator(
-    control_plane: ControlPlane, apply_crds: None, fast_aws: LocalAws, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[OperatorProcess]:
+def shared_operator(served_plane: ControlPlane, fast_aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OperatorProcess]:
     """One operator for all tests that neither stop nor watch the process; each works through an AWSAccount of its own."""
     folder = tmp_path_factory.mktemp("operator")
-    with operator(control_plane, fast_aws, folder, account="999999999999") as process:
+    with operator(served_plane, fast_aws, folder, account="999999999999") as process:
         yield process
 
 
 @pytest.fixture
 def world(
-    control_plane: ControlPlane, fast_aws: LocalAws, shared_operator: OperatorProcess, namespace: str, new_account: Callable[[], str]
+    served_plane: ControlPlane, fast_aws: LocalAws, shared_operator: OperatorProcess, new_account: Callable[[], str]
 ) -> Iterator[World]:
     """A corner of the shared operator's world."""
     account, partner = new_account(), new_account()
-    name = f"account-{uuid.uuid4().hex[:8]}"
-    control_plane.run_kubectl("apply", "-f", "-", stdin=yaml.safe_dump(aws_account(name, account)))
-    yield World(control_plane, fast_aws, namespace, account, partner, account_ref=name, tail=shared_operator.tail)
+    namespace, name = f"test-{uuid.uuid4().hex[:10]}", f"account-{uuid.uuid4().hex[:8]}"
+    served_plane.run_kubectl("create", "namespace", namespace)
+    served_plane.run_kubectl("apply", "-f", "-", stdin=yaml.safe_dump(aws_account(name, account)))
+    yield World(served_plane, fast_aws, namespace, account, partner, account_ref=name, tail=shared_operator.tail)
     if not shared_operator.running:
         raise AssertionError(f"the operator ended:\n{shared_operator.tail()}")
-    control_plane.run_kubectl("delete", "awsaccount", name, "--wait=false")
+    served_plane.run_kubectl("delete", "namespace", namespace, "--wait=false")
+    served_plane.run_kubectl("delete", "awsaccount", name, "--wait=false")
 
 
 def aws_account(name: str, account: str) -> Body:

@@ -23,15 +23,15 @@ _names = itertools.count(1)
 
 
 @pytest.fixture(scope="module")
-def corner(control_plane: ControlPlane, fast_aws: LocalAws, shared_operator: OperatorProcess) -> Iterator[World]:
+def corner(served_plane: ControlPlane, fast_aws: LocalAws, shared_operator: OperatorProcess) -> Iterator[World]:
     """One world for all tests of a module that each look at a family of their own: `name` gives them one."""
     namespace, name = f"corner-{uuid.uuid4().hex[:10]}", f"corner-{uuid.uuid4().hex[:8]}"
     account, partner = fresh_account(), fresh_account()
-    control_plane.run_kubectl("create", "namespace", namespace)
-    control_plane.run_kubectl("apply", "-f", "-", stdin=yaml.safe_dump(aws_account(name, account)))
-    yield World(control_plane, fast_aws, namespace, account, partner, account_ref=name, tail=shared_operator.tail)
-    control_plane.run_kubectl("delete", "namespace", namespace, "--wait=false")
-    control_plane.run_kubectl("delete", "awsaccount", name, "--wait=false")
+    served_plane.run_kubectl("create", "namespace", namespace)
+    served_plane.run_kubectl("apply", "-f", "-", stdin=yaml.safe_dump(aws_account(name, account)))
+    yield World(served_plane, fast_aws, namespace, account, partner, account_ref=name, tail=shared_operator.tail)
+    served_plane.run_kubectl("delete", "namespace", namespace, "--wait=false")
+    served_plane.run_kubectl("delete", "awsaccount", name, "--wait=false")
 
 
 @pytest.fixture
