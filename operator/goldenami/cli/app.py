@@ -19,10 +19,21 @@ app = typer.Typer(
 local = typer.Typer(help="AWS and a Kubernetes control plane on this machine.", no_args_is_help=True)
 app.add_typer(local, name="local")
 
+OF_A_CHECKOUT = ("goldenami.local", "goldenami.cli.demo", "moto")
+"""What the operator's image leaves out, and an installation without the extra `local`."""
+
 
 def main() -> None:
     """The entry point of `goldenami` and `kubectl goldenami`."""
-    app()
+    try:
+        app()
+    except ModuleNotFoundError as error:
+        if not (error.name or "").startswith(OF_A_CHECKOUT):
+            raise
+        typer.echo(
+            f"goldenami: {error.name} is not part of this installation: run demo and local from a checkout, after `make setup`", err=True
+        )
+        sys.exit(1)
 
 
 def _version(asked: bool) -> None:
