@@ -31,6 +31,7 @@ GRANTED_UNUSED = {
 }
 
 ACTIONS_UNUSED = {
+    "ec2:DescribeRegions": "a region that refuses the credentials: whether it is enabled",
     "ec2:EnableImage": "a region that is declared again while its image is disabled",
     "ec2:DescribeLaunchTemplateVersions": "only where there are launch templates",
     "ec2:DeleteSnapshot": "a snapshot that DeregisterImage left behind",

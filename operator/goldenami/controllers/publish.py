@@ -18,6 +18,7 @@ from goldenami.plan import aliases, identity
 from goldenami.plan.actions import Action, DeleteParameter, PutParameter, TagParameter
 from goldenami.plan.aliases import Alias, AliasFinding, Parameters
 from goldenami.plan.channels import Decision
+from goldenami.plan.evidence import Source
 from goldenami.plan.identity import Owner
 from goldenami.plan.values import Account, Parameter, Place, Problem
 from goldenami.plan.whole import Failures
@@ -198,12 +199,27 @@ def _surplus(
 ) -> tuple[Action, ...]:
     """What no alias declares any more.
 
-    In a region that is on its way out the parameter stays as long as an image does: who uses the image may find it by that name.
+    In a region that is on its way out the parameter stays as long as an image does: who uses the image may find it by that name. It goes
+    first where it is the last thing that keeps the image.
     """
     declared_regions = {replica.region for replica in declared.spec.replicas}
-    occupied = {replica.region for child in children.values() for replica in child.status.replicas if replica.image_id} - declared_regions
-    left = {place: parameters for place, parameters in known.items() if place.region not in occupied}
+    occupied = {
+        replica.region
+        for child in children.values()
+        for replica in child.status.replicas
+        if replica.image_id and not _only_named(child, replica.region)
+    }
+    left = {place: parameters for place, parameters in known.items() if place.region not in occupied - declared_regions}
     return aliases.surplus(owner, wanted, left, delete=declared.spec.deletion_policy == "Delete")
+
+
+def _only_named(child: ImageVersion, region: str) -> bool:
+    """Whether everybody who was asked about its images there knows no user, and they only wait for our alias to go."""
+    found = [finding for row in child.status.evidence if row.region == region for finding in row.findings]
+    waiting = [finding for finding in found if finding.verdict == "Pending"]
+    return bool(waiting) and all(
+        finding.source == Source.PARAMETERS if finding in waiting else finding.verdict in ("Unused", "NotAsked") for finding in found
+    )
 
 
 def _not_withdrawn(
