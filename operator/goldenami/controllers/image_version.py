@@ -158,7 +158,7 @@ class ImageVersions:
             seen.declared.generation,
             seen.declared.status.conditions,
             datetime.now(UTC),
-            done=report.done_message(version),
+            done=report.done_message(version, look),
         )
 
     def _tell(self, seen: Seen[ImageVersion], status: Body, look: Look, acted: Sequence[Acted]) -> None:

@@ -280,10 +280,18 @@ def after_problem(problem: Problem) -> caretaker.Outcome:
 # --- words ---
 
 
-def done_message(version: Version) -> str:
+def done_message(version: Version, look: Look) -> str:
     """Ready's message."""
+    regions = f"{len(version.replicas)} region{'' if len(version.replicas) == 1 else 's'}"
+    reasons = {finding.reason for finding in look.going}
+    if reasons == {Reason.RETIRED}:
+        return f"nothing is left of version {version.version}"
+    if reasons and reasons <= {Reason.DISABLED, Reason.RETIRED}:
+        return f"version {version.version} is disabled in {regions}"
+    if Reason.STILL_IN_USE in reasons:
+        return f"version {version.version} stays, because it is still used"
     what = "available and shared" if version.sharing.declared else "available"
-    return f"version {version.version} is {what} in {len(version.replicas)} region{'' if len(version.replicas) == 1 else 's'}"
+    return f"version {version.version} is {what} in {regions}"
 
 
 def sharing_message(version: Version, look: Look) -> str:
