@@ -13,7 +13,7 @@ from goldenami.aws.dated import Dated
 from goldenami.kube.client import Body, Kubernetes
 from goldenami.kube.errors import KubeError, KubeForbidden
 from goldenami.plan.desired import Version
-from goldenami.plan.evidence import MAX_USERS, Source, Testimony
+from goldenami.plan.evidence import MAX_USERS, Source, Testimony, channels
 from goldenami.plan.values import Problem
 
 
@@ -24,6 +24,16 @@ class Family:
     testimony: Testimony
     goes: bool = False
     """Its GoldenImage is being deleted."""
+    channels: frozenset[str] = frozenset()
+    """Channels that name the version now: a GoldenImage may have been edited since the version was rendered."""
+    declared: bool = False
+    """Its GoldenImage declares the version."""
+    edited: bool = False
+    """Its GoldenImage was edited, and nobody has looked at it since."""
+
+    def named(self, version: Version) -> Testimony:
+        """Whether its own family keeps the version, by what was rendered and by what is declared now."""
+        return channels(version.channels | self.channels, version.rules, declared=self.declared, edited=self.edited)
 
 
 @dataclass(frozen=True)
@@ -75,6 +85,9 @@ def family(version: Version, image_id: str, golden_images: Iterable[Body], image
     return Family(
         Testimony(Source.GOLDEN_IMAGES, tuple(f"GoldenImage {'/'.join(name)}" for name in users)[:MAX_USERS]),
         goes="deletionTimestamp" in mine["metadata"],
+        channels=frozenset(channel["name"] for channel in mine["spec"].get("channels", ()) if channel["version"] == version.version),
+        declared=mine["spec"].get("version") == version.version,
+        edited=mine["metadata"].get("generation", 0) > mine.get("status", {}).get("observedGeneration", -1),
     )
 
 

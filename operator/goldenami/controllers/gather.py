@@ -14,7 +14,7 @@ from goldenami.controllers import report
 from goldenami.controllers.dependents import Family
 from goldenami.plan import observed as plan
 from goldenami.plan.desired import ImageSource, InstanceSource, SnapshotSource, Version
-from goldenami.plan.evidence import Evidence, channels
+from goldenami.plan.evidence import Evidence
 from goldenami.plan.observed import Need, NeedKind, Observed, Recorded, SourceFacts, key_arns
 from goldenami.plan.values import Image, Place, Principals, Problem, RegionFacts, RegionView, Snapshot
 from goldenami.plan.whole import Look
@@ -209,7 +209,7 @@ class Gatherer:
             aliases_move=not self.leaving,
         )
         found = self.inventory.evidence(view.place, image, asked)
-        return replace(found, testimonies=(*found.testimonies, family.testimony, channels(version.channels, version.rules)))
+        return replace(found, testimonies=(*found.testimonies, family.testimony, family.named(version)))
 
     def _shared(self, place: Place, image: Image, observed: Observed) -> bool:
         """Where it cannot be told, it may be."""

@@ -180,9 +180,17 @@ def last_launched(image: Image, rules: Rules, now: float) -> Testimony:
     return Testimony(Source.LAST_LAUNCHED)
 
 
-def channels(names: Iterable[str], rules: Rules) -> Testimony:
-    """A channel keeps the version that it names from being retired; not a region that is no longer declared, nor a second copy."""
-    return Testimony(Source.CHANNELS, users=tuple(f"channel {name}" for name in sorted(names))[:MAX_USERS] if rules.policy else ())
+def channels(names: Iterable[str], rules: Rules, *, declared: bool = False, edited: bool = False) -> Testimony:
+    """A channel keeps the version that it names from being retired; not a region that is no longer declared, nor a second copy.
+
+    `declared`: its GoldenImage declares this version. `edited`: it says something that nobody has looked at yet, and that may keep it.
+    """
+    if not rules.policy:
+        return Testimony(Source.CHANNELS)
+    users = (*(["its GoldenImage, which declares it"] if declared else []), *(f"channel {name}" for name in sorted(names)))[:MAX_USERS]
+    if edited and not users:
+        return Testimony(Source.CHANNELS, pending=True, note="its GoldenImage was edited, and is looked at first")
+    return Testimony(Source.CHANNELS, users)
 
 
 def days(seconds: float) -> str:

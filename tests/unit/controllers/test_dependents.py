@@ -1,10 +1,12 @@
 """Evidence from Kubernetes: the base image of another GoldenImage stays, and a listing without the image's own family is not believed."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from goldenami.controllers.dependents import family
+from goldenami.plan.evidence import Rules
 from support.plan import OWNER, version
 
 BASE = "ami-1"
@@ -51,3 +53,29 @@ def test_a_listing_that_lacks_its_own_family_is_not_believed() -> None:
 
 def test_whether_its_own_family_goes_is_told_too() -> None:
     assert family(OF, BASE, [golden_image(deleting=True)], []).goes
+
+
+@pytest.mark.parametrize(
+    ("spec", "looked_at", "users", "pending"),
+    [
+        pytest.param({"version": "2.0.0"}, True, (), False, id="neither declared nor named"),
+        pytest.param(
+            {"version": OF.version}, True, ("its GoldenImage, which declares it",), False, id="declared again since it was rendered"
+        ),
+        pytest.param(
+            {"version": "2.0.0", "channels": [{"name": "stable", "version": OF.version}]},
+            True,
+            ("channel stable",),
+            False,
+            id="named again since it was rendered",
+        ),
+        pytest.param({"version": "2.0.0"}, False, (), True, id="an edit that was not looked at yet may keep it"),
+    ],
+)
+def test_what_its_own_family_says_by_now(spec: Any, looked_at: bool, users: tuple[str, ...], pending: bool) -> None:
+    """A channel that moved to a version which was just told to go would have named a deregistered image."""
+    mine = golden_image()
+    mine["spec"] |= spec
+    mine["metadata"]["generation"], mine["status"] = 7, {"observedGeneration": 7 if looked_at else 6}
+    found = family(OF, BASE, [mine], []).named(replace(OF, rules=Rules(policy=True)))
+    assert (found.users, found.pending) == (users, pending)

@@ -118,3 +118,10 @@ def test_last_launched(made_ago: float, launched_ago: float | None, rules: Rules
 def test_a_channel_keeps_what_a_policy_would_retire_and_not_what_is_no_longer_declared() -> None:
     assert channels({"stable", "beta"}, POLICY).users == ("channel beta", "channel stable")
     assert channels({"stable"}, Rules()).users == ()
+
+
+def test_what_its_golden_image_says_by_now_counts_although_it_was_not_rendered_yet() -> None:
+    assert channels((), POLICY, declared=True).users == ("its GoldenImage, which declares it",)
+    assert channels((), POLICY, edited=True).pending
+    assert not channels((), POLICY).pending
+    assert channels((), Rules(), declared=True, edited=True) == Testimony(Source.CHANNELS)
