@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import re
 
+from goldenami.api.kinds import API_VERSION
 from goldenami.api.reasons import EventReason
 from goldenami.kube.client import Body
 from goldenami.local.aws.access import SECRET_ACCESS_KEY
 from support.operator import AWAY, HOME, OperatorProcess, World, eventually
 from support.questions import declared, wait_noted
 
+DAY_SECONDS = 86_400.0
 REASONS = {str(reason) for reason in EventReason}
 
 
@@ -109,6 +111,31 @@ def test_get_tells_the_story_in_each_phase(world: World) -> None:
             "REASON",
         ],
         [*ready, "web", "web-1.0.0", source_id, *held, "new kernel", HOME, world.account_ref, *tail],
+    ]
+
+
+def test_get_tells_which_versions_are_kept_and_which_one_goes(world: World) -> None:
+    policy = {"keepLast": 1, "keepFor": "30d", "retire": {"disableFor": "7d"}}
+    world.apply({"apiVersion": API_VERSION, "kind": "RetentionPolicy", "metadata": {"name": "standard"}, "spec": policy})
+    ids = {version: world.seed(age_seconds=100 * DAY_SECONDS) for version in ("1.0.0", "2.0.0")}
+    for version, image_id in ids.items():
+        source, reference = {"image": {"id": image_id, "adopt": True}}, {"name": "standard"}
+        world.apply(declared(world, version=version, source=source, replicas=[{"region": HOME}], retentionPolicyRef=reference))
+        world.ready()
+    eventually(
+        lambda: world.condition("imageversion", "web-1.0.0", "RetentionReady").get("reason") == "Disabled", "disabled", told=world.told
+    )
+    world.ready()
+
+    assert table(world, "rp") == [["NAME", "KEEP LAST", "KEEP FOR", "DISABLE FOR", "AGE"], ["standard", "1", "30d", "7d", "AGE"]]
+    assert table(world, "gi") == [
+        ["NAME", "VERSION", "REGIONS", "READY", "STATUS", "AGE"],
+        ["web", "2.0.0", "1/1", "True", "version 2.0.0 is available in 1 region", "AGE"],
+    ]
+    assert table(world, "iv") == [
+        ["NAME", "VERSION", "REGIONS", "READY", "STATUS", "AGE"],
+        ["web-1.0.0", "1.0.0", "1/1", "True", "version 1.0.0 is disabled in 1 region", "AGE"],
+        ["web-2.0.0", "2.0.0", "1/1", "True", "version 2.0.0 is available in 1 region", "AGE"],
     ]
 
 
