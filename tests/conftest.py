@@ -19,24 +19,16 @@ pytest_plugins = ["support.aws", "support.ec2", "support.kubernetes", "support.o
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--sweep",
-        choices=["all", "rotating"],
         default="rotating",
-        help="the crash sweep kills the operator at all points, or (the default) at a third of them that changes from run to run",
+        help="the crash sweep kills the operator at `all` points, at every n-th from the k-th on (`k/n`), or, the default, "
+        "at a `rotating` part of them that changes from day to day",
     )
 
 
 LONGEST_FIRST = ("test_crash_sweep", "test_at_rest", "test_process", "test_demo", "test_controlplane")
 """Files that take minutes. Begun last, one of them would run alone while the other workers are idle."""
 
-THEN = ("cluster", "e2e")
-"""Folders in their order: once a worker has begun `e2e`, its operator serves all namespaces there, those of `cluster` too."""
-
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    def turn(item: pytest.Item) -> int:
-        if item.path.stem in LONGEST_FIRST:
-            return LONGEST_FIRST.index(item.path.stem)
-        folder = next((THEN.index(name) for name in THEN if name in item.path.parts), len(THEN))
-        return len(LONGEST_FIRST) + folder
-
-    items.sort(key=turn)
+    stems = {stem: place for place, stem in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: stems.get(item.path.stem, len(stems)))

@@ -1,4 +1,7 @@
-"""One run of the main job that can be killed at one write, and the state it ends in, with every id replaced by what it names."""
+"""One run of a story that can be killed at one write, and the states it comes to, with every id replaced by what it names.
+
+The stories themselves are in `e2e.stories`.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,7 +35,7 @@ PATIENCE_SECONDS = 90.0
 
 @dataclass(frozen=True, order=True)
 class Point:
-    """A write of the run and a side of it: `ec2.CopyImage eu-west-1 #1`, or `PATCH imageversions/web-1.0.0/status #2`."""
+    """A write of the run and a side of it: `ec2.CopyImage eu-west-1 #1`, or `edited: PATCH imageversions/web-1.0.0/status #2`."""
 
     write: str
     when: When
@@ -43,6 +46,28 @@ class Point:
 
     def __str__(self) -> str:
         return f"{self.when} {self.write}"
+
+
+@dataclass(frozen=True)
+class Act:
+    """What a person does, and when all that follows from it is over."""
+
+    name: str
+    do: Callable[[Run], None]
+    over: Callable[[Run, State], bool]
+    """Asked of the undisturbed run. The state has to be over, and no longer to change."""
+    swept: bool = True
+    """False: only the way to the acts that are."""
+
+
+@dataclass(frozen=True)
+class Story:
+    """Acts in their order. Those that are not swept come first."""
+
+    name: str
+    acts: tuple[Act, ...]
+    check: Callable[[Mapping[str, State]], None]
+    """Fails unless the states are what the acts are about: otherwise the sweep would compare nothing."""
 
 
 @dataclass
@@ -66,7 +91,8 @@ class Run:
     environment: dict[str, str]
     killed: int = 0
     pid: int = 0
-    _over: threading.Event = field(default_factory=threading.Event)
+    swept_from: int | None = None
+    """The number of the last write to AWS before the first act that is swept."""
 
     @property
     def log(self) -> Path:
@@ -97,44 +123,30 @@ class Run:
         while Path(f"/proc/{self.pid}").exists() and time.monotonic() < deadline:
             time.sleep(0.005)
 
-    def phases(self) -> dict[str, State]:
-        """Apply, edit, delete; the state after each."""
-        return {"applied": self._apply(None), "edited": self._edit(None), "deleted": self._delete(None)}
+    def play(self, story: Story) -> dict[str, State]:
+        """The state after each act."""
+        states: dict[str, State] = {}
+        for act in story.acts:
+            if act.swept and self.swept_from is None:
+                self.swept_from = self._newest_call()
+            states[act.name] = self._play(act, None)
+        return states
 
-    def phases_like(self, expected: dict[str, State]) -> None:
+    def play_to(self, story: Story, expected: Mapping[str, State]) -> None:
         """The same, where each state is waited for; fails with the difference."""
-        self._apply(expected["applied"])
-        self._edit(expected["edited"])
-        self._delete(expected["deleted"])
+        for act in story.acts:
+            self._play(act, expected[act.name])
 
-    def _apply(self, expected: State | None) -> State:
-        self.world.apply(
-            self.world.golden_image(
-                source={"image": {"id": self.source}},
-                replicas=[{"region": HOME}, {"region": AWAY, "kmsKeyId": "alias/golden"}, {"region": FAR}],
-                sharing={"accounts": list(PARTNERS[:2])},
-                aliases=[{"parameter": "/golden/{image}/{channel}"}],
-                tags={"team": "platform"},
-                deletionPolicy="Delete",
-            )
-        )
-        return self._reached("applied", expected)
+    def _play(self, act: Act, expected: State | None) -> State:
+        self.gate.act = act.name
+        act.do(self)
+        return self._reached(act, expected)
 
-    def _edit(self, expected: State | None) -> State:
-        change = {
-            "replicas": [{"region": HOME}, {"region": AWAY, "kmsKeyId": "alias/golden"}],
-            "sharing": {"accounts": [PARTNERS[0], PARTNERS[2]]},
-            "tags": {"team": None, "squad": "images"},
-        }
-        self.world.patch("goldenimage", "web", {"spec": change})
-        return self._reached("edited", expected)
+    def _newest_call(self) -> int:
+        return max(call.sequence for call in self.stage.aws.lab.audit_calls(account=self.world.account, mutating=True))
 
-    def _delete(self, expected: State | None) -> State:
-        self.world.delete("goldenimage", "web")
-        return self._reached("deleted", expected)
-
-    def _reached(self, phase: str, expected: State | None) -> State:
-        """The state at rest: as expected, or for the undisturbed run when it is ready, or gone, and no longer changes."""
+    def _reached(self, act: Act, expected: State | None) -> State:
+        """The state at rest: as expected, or for the undisturbed run when it is over, and no longer changes."""
         states = [self.state()]
 
         def there() -> State | None:
@@ -145,12 +157,9 @@ class Run:
             states.append(self.state())
             if expected is not None:
                 return states[-1] if states[-1] == expected else None
-            at_rest = (
-                states[-1]["objects"] == {} if phase == "deleted" else self.world.condition("goldenimage", "web").get("status") == "True"
-            )
-            return states[-1] if at_rest and states[-1] == states[-2] else None
+            return states[-1] if states[-1] == states[-2] and act.over(self, states[-1]) else None
 
-        return eventually(there, f"the state {phase}", seconds=PATIENCE_SECONDS, told=lambda: self._difference(expected, states[-1]))
+        return eventually(there, f"the state {act.name}", seconds=PATIENCE_SECONDS, told=lambda: self._difference(expected, states[-1]))
 
     def _difference(self, expected: State | None, found: State) -> str:
         left, right = (json.dumps(each, indent=1, sort_keys=True).splitlines() for each in (expected, found))
@@ -161,11 +170,14 @@ class Run:
 
     source: str = ""
     keys: dict[str, str] = field(default_factory=dict)
+    named: dict[str, str] = field(default_factory=dict)
+    """What to call an image, by its id."""
 
     def state(self) -> State:
         """Everything the run made, with ids replaced by names, and nothing that depends on when it was made."""
         try:
-            return {"aws": {region: self._region(region) for region in REGIONS}, "objects": self._objects()}
+            aws = {region: self._region(region) for region in REGIONS}
+            return {"aws": aws, "objects": self._objects(), "id map": self._id_map()}
         except ClientError as error:
             # Something that was listed went away before it was asked about: no state of rest.
             return {"aws": {}, "objects": {"in motion": error.response["Error"]["Code"]}}
@@ -175,12 +187,12 @@ class Run:
         own = ec2.describe_images(Owners=["self"], IncludeDisabled=True)["Images"]
         images = [image for image in own if image["ImageId"] != self.source]
         parts = {row["SnapshotId"]: row for row in ec2.describe_snapshots(OwnerIds=["self"])["Snapshots"]}
-        named = {image["ImageId"]: f"image of {image.get('Name')}" for image in images}
+        self.named |= {image["ImageId"]: f"image of {image.get('Name')}" for image in images}
         backed = {part for image in own for part in snapshots_of(image)}
         return {
             "images": [self._image(image, parts, region) for image in images],
             "snapshots without an image": sorted(tags_of(row).get("Name", "") for name, row in parts.items() if name not in backed),
-            "parameters": self._parameters(region, named),
+            "parameters": self._parameters(region),
             "grants": self._grants(region),
         }
 
@@ -188,6 +200,7 @@ class Run:
         return {
             "name": image.get("Name"),
             "state": image["State"],
+            "deprecated": bool(image.get("DeprecationTime")),
             "tags": tags_of(image) | {"goldenami.dev/owner": "ours", "goldenami.dev/source": "source"},
             "shared with": sorted(self.world.shared_with(image["ImageId"], region)),
             "snapshots": [
@@ -200,11 +213,15 @@ class Run:
             ],
         }
 
-    def _parameters(self, region: str, named: dict[str, str]) -> State:
+    def _parameters(self, region: str) -> State:
         ssm = self.world.ssm(region)
         names = [row["Name"] for row in ssm.describe_parameters()["Parameters"]]
         values = ssm.get_parameters(Names=names)["Parameters"] if names else []
-        return {row["Name"]: named.get(row["Value"], row["Value"]) for row in values}
+        return {row["Name"]: self.named.get(row["Value"], row["Value"]) for row in values}
+
+    def _id_map(self) -> State:
+        found = self.world.kubernetes.config_map(self.world.namespace, "web") or {}
+        return {key: self.named.get(image_id, image_id) for key, image_id in found.get("data", {}).items()}
 
     def _grants(self, region: str) -> list[str]:
         if region not in self.keys:
@@ -227,6 +244,7 @@ def _told(row: State) -> State:
         "replicas": [
             {name: each.get(name) for name in ("region", "state", "shared", "attempt", "encrypted")} for each in status.get("replicas", [])
         ],
+        "channels": [[each["name"], each["version"], each.get("previousVersion")] for each in status.get("channels", [])],
         "aliases": [[each["parameter"], each["region"]] for each in status.get("aliases", [])],
     }
 
@@ -260,22 +278,24 @@ def run(stage: Stage, name: str, account: str) -> Iterator[Run]:
             stage.plane.run_kubectl("delete", "namespace", name, "--wait=false")
 
 
-def writes_of(undisturbed: Run) -> list[Point]:
-    """Both sides of every write that an undisturbed run made, in AWS and in Kubernetes."""
+def writes_of(undisturbed: Run, story: Story) -> list[Point]:
+    """Both sides of every write that an undisturbed run made in the acts that are swept, in AWS and in Kubernetes."""
+    assert undisturbed.swept_from is not None
     counts: Counter[str] = Counter()
-    calls = undisturbed.stage.aws.lab.audit_calls(account=undisturbed.world.account, mutating=True)
     named: list[str] = []
-    for call in calls:
-        if call.name in {"kms.CreateKey", "kms.CreateAlias", "sts.AssumeRole"}:
-            continue  # the test's own
+    for call in undisturbed.stage.aws.lab.audit_calls(account=undisturbed.world.account, mutating=True):
         name = f"{call.name} {call.region}"
         counts[name] += 1
-        named.append(f"{name} #{counts[name]}")
-    return [Point(write, when) for write in (*named, *undisturbed.gate.seen) for when in ("before", "after")]
+        # Some are the test's own.
+        if call.sequence > undisturbed.swept_from and call.name not in {"kms.CreateKey", "kms.CreateAlias", "sts.AssumeRole"}:
+            named.append(f"{name} #{counts[name]}")
+    acts = tuple(f"{act.name}: " for act in story.acts if act.swept)
+    writes = (*named, *(write for write in undisturbed.gate.seen if write.startswith(acts)))
+    return [Point(write, when) for write in writes for when in ("before", "after")]
 
 
-def killed_at(stage: Stage, point: Point, name: str, account: str, expected: dict[str, State]) -> bool:
-    """Runs the job, kills the operator at the point, starts it again, and compares every state; whether the point was reached."""
+def killed_at(stage: Stage, story: Story, point: Point, name: str, account: str, expected: Mapping[str, State]) -> bool:
+    """Plays the story, kills the operator at the point, starts it again, and compares every state; whether the point was reached."""
     fault = _order(stage, point, account)
     with run(stage, name, account) as started:
         if not point.in_aws:
@@ -284,7 +304,7 @@ def killed_at(stage: Stage, point: Point, name: str, account: str, expected: dic
         watcher = threading.Thread(target=_kill_when_held, args=(started, point, over))
         watcher.start()
         try:
-            started.phases_like(expected)
+            started.play_to(story, expected)
         finally:
             over.set()
             watcher.join()

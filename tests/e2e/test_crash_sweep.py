@@ -1,7 +1,6 @@
-"""The crash sweep: the operator is killed right before and right after each write of a run, and it ends in the undisturbed run's states.
+"""The crash sweep: the operator is killed right before and right after each write of a story, and comes to the undisturbed run's states.
 
-A run applies a GoldenImage (three regions, one with a key of its own, two shares, an alias), edits it (a region and a share go, a share and
-a tag come), and deletes it. By default a third of the points is swept, another one each day; `make sweep` takes all.
+`e2e.stories` tells them. By default a third of the points is swept, another one each day; `make sweep` takes all.
 """
 
 import datetime
@@ -12,12 +11,15 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from e2e import sweep
-from e2e.sweep import Point, Stage
+from e2e.stories import STORIES
+from e2e.sweep import Point, Stage, State, Story
 from goldenami.local.aws import LocalAws
 from goldenami.local.kubernetes import ControlPlane
 from support.launcher import Launcher
 
 AT_ONCE = 3
+PARTS = 3
+"""Days that a rotating sweep takes."""
 
 
 @pytest.fixture(scope="module")
@@ -27,35 +29,40 @@ def stage(control_plane: ControlPlane, apply_crds: None, fast_aws: LocalAws, tmp
 
 
 def chosen(points: list[Point], mode: str) -> list[Point]:
-    """All, or the third of today."""
-    return points if mode == "all" else points[datetime.datetime.now(datetime.UTC).toordinal() % 3 :: 3]
+    """All, those of today, or every n-th."""
+    if mode == "all":
+        return points
+    part, _, parts = (f"{datetime.datetime.now(datetime.UTC).toordinal() % PARTS}/{PARTS}" if mode == "rotating" else mode).partition("/")
+    return points[int(part) % int(parts) :: int(parts)]
 
 
-def test_killed_at_any_write_it_ends_in_the_same_state(stage: Stage, new_account: Callable[[], str], pytestconfig: pytest.Config) -> None:
-    with sweep.run(stage, "sweep-undisturbed", new_account()) as undisturbed:
-        expected = undisturbed.phases()
-        points = sweep.writes_of(undisturbed)
-    assert [image["state"] for image in expected["applied"]["aws"]["eu-west-1"]["images"]] == ["available"]
-    assert expected["edited"]["aws"]["ap-southeast-2"]["images"] == []
-    assert all(region["images"] == [] and region["parameters"] == {} for region in expected["deleted"]["aws"].values())
+@pytest.mark.parametrize("story", [pytest.param(story, id=story.name) for story in STORIES])
+def test_killed_at_any_write_it_ends_in_the_same_state(
+    stage: Stage, story: Story, new_account: Callable[[], str], pytestconfig: pytest.Config
+) -> None:
+    prefix = f"sweep-{story.name.replace(' ', '-')}"
+    with sweep.run(stage, f"{prefix}-undisturbed", new_account()) as undisturbed:
+        expected = undisturbed.play(story)
+        points = sweep.writes_of(undisturbed, story)
+    story.check(expected)
 
     sweep_points = chosen(points, pytestconfig.getoption("--sweep"))
-    numbered = [(point, f"sweep-{number}", new_account()) for number, point in enumerate(sweep_points)]
+    numbered = [(point, f"{prefix}-{number}", new_account()) for number, point in enumerate(sweep_points)]
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        results = list(pool.map(lambda job: (job[0], attempt(stage, job[0], job[1], job[2], expected)), numbered))
+        results = list(pool.map(lambda job: (job[0], attempt(stage, story, job[0], job[1], job[2], expected)), numbered))
 
     failures = {str(point): result for point, result in results if isinstance(result, str)}
     reached = [point for point, result in results if result is True]
-    print(f"{len(points)} points, {len(sweep_points)} swept, {len(reached)} reached")
+    print(f"{story.name}: {len(points)} points, {len(sweep_points)} swept, {len(reached)} reached")
     assert not failures, "\n\n".join(f"=== killed {point}\n{told}" for point, told in failures.items())
     # How often a status is written depends on timing, so a late one may not occur again. Every write to AWS does.
     assert [point for point, result in results if result is False and point.in_aws] == []
     assert len(reached) >= len(sweep_points) * 3 // 4
 
 
-def attempt(stage: Stage, point: Point, name: str, account: str, expected: dict[str, sweep.State]) -> bool | str:
+def attempt(stage: Stage, story: Story, point: Point, name: str, account: str, expected: dict[str, State]) -> bool | str:
     """Whether the point was reached, or what went wrong."""
     try:
-        return sweep.killed_at(stage, point, name, account, expected)
+        return sweep.killed_at(stage, story, point, name, account, expected)
     except Exception as error:  # noqa: BLE001 - one point's failure must not hide the others'
         return "".join(traceback.format_exception(error))[-6000:]

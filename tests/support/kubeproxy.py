@@ -35,6 +35,8 @@ class Gate:
 
     def __init__(self) -> None:
         self.seen: list[str] = []
+        self.act = ""
+        """What is going on. Writes are counted by act: how often a status was written before depends on timing."""
         self.struck = threading.Event()
         self.let_go = threading.Event()
         self._target: tuple[str, str] | None = None
@@ -42,14 +44,15 @@ class Gate:
         self._lock = threading.Lock()
 
     def stop_at(self, write: str, when: Literal["before", "after"]) -> None:
-        """`write` as in `seen`: `PATCH imageversions/web-1.0.0/status #2`."""
+        """`write` as in `seen`: `edited: PATCH imageversions/web-1.0.0/status #2`."""
         self._target = (write, when)
 
     def passes(self, name: str) -> str:
         """Names the write by its occurrence."""
         with self._lock:
-            self._counts[name] += 1
-            write = f"{name} #{self._counts[name]}"
+            named = f"{self.act}: {name}"
+            self._counts[named] += 1
+            write = f"{named} #{self._counts[named]}"
             self.seen.append(write)
             return write
 

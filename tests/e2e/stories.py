@@ -1,0 +1,118 @@
+"""The stories that the crash sweep plays. Another one is another tuple of acts, added to STORIES."""
+
+from collections.abc import Mapping
+
+from e2e.sweep import PARTNERS, Act, Run, State, Story
+from support.operator import AWAY, FAR, HOME, Body
+
+ALIAS = {"parameter": "/golden/{image}/{channel}"}
+
+
+def settled(run: Run, state: State) -> bool:
+    """Every object has seen its newest spec and is Ready."""
+    return all(each["observed"] and each["conditions"].get("Ready", [""])[0] == "True" for each in state["objects"].values())
+
+
+def gone(run: Run, state: State) -> bool:
+    return not state["objects"]
+
+
+# --- the main job ---
+
+
+def apply(run: Run) -> None:
+    """Three regions, one with a key of its own, two shares, an alias."""
+    run.world.apply(
+        run.world.golden_image(
+            source={"image": {"id": run.source}},
+            replicas=[{"region": HOME}, {"region": AWAY, "kmsKeyId": "alias/golden"}, {"region": FAR}],
+            sharing={"accounts": list(PARTNERS[:2])},
+            aliases=[ALIAS],
+            tags={"team": "platform"},
+            deletionPolicy="Delete",
+        )
+    )
+
+
+def edit(run: Run) -> None:
+    """A region and a share go, a share and a tag come."""
+    change = {
+        "replicas": [{"region": HOME}, {"region": AWAY, "kmsKeyId": "alias/golden"}],
+        "sharing": {"accounts": [PARTNERS[0], PARTNERS[2]]},
+        "tags": {"team": None, "squad": "images"},
+    }
+    run.world.patch("goldenimage", "web", {"spec": change})
+
+
+def delete(run: Run) -> None:
+    run.world.delete("goldenimage", "web")
+
+
+def main_job_done(states: Mapping[str, State]) -> None:
+    assert [image["state"] for image in states["applied"]["aws"][AWAY]["images"]] == ["available"]
+    assert states["edited"]["aws"][FAR]["images"] == []
+    assert all(region["images"] == [] and region["parameters"] == {} for region in states["deleted"]["aws"].values())
+
+
+MAIN_JOB = Story("main job", (Act("applied", apply, settled), Act("edited", edit, settled), Act("deleted", delete, gone)), main_job_done)
+
+
+# --- a promotion and a rollback ---
+
+
+def stable(version: str) -> list[Body]:
+    return [{"name": "stable", "version": version, "deprecateOnRollback": True}]
+
+
+def release(run: Run) -> None:
+    run.world.apply(
+        run.world.golden_image(
+            source={"image": {"id": run.source}},
+            sharing={"accounts": [PARTNERS[0]]},
+            channels=stable("1.0.0"),
+            aliases=[ALIAS],
+            publish={"configMap": {"name": "web"}},
+        )
+    )
+
+
+def release_another(run: Run) -> None:
+    run.world.patch("goldenimage", "web", {"spec": {"version": "2.0.0"}})
+
+
+def promote(run: Run) -> None:
+    run.world.patch("goldenimage", "web", {"spec": {"channels": stable("2.0.0")}})
+
+
+def roll_back(run: Run) -> None:
+    run.world.patch("goldenimage", "web", {"spec": {"channels": stable("1.0.0")}})
+
+
+def deprecated(run: Run, state: State) -> bool:
+    """Every image of the version that was left."""
+    left = [image for region in (HOME, AWAY) for image in state["aws"][region]["images"] if image["name"] == "web-2.0.0"]
+    return settled(run, state) and all(image["deprecated"] for image in left)
+
+
+def rolled_back_and_forth(states: Mapping[str, State]) -> None:
+    old, new = {"image of web-1.0.0"}, {"image of web-2.0.0"}
+    for act, named in (("released another", old), ("promoted", new), ("rolled back", old), ("promoted again", new)):
+        assert set(states[act]["id map"].values()) == named
+        assert all(set(states[act]["aws"][region]["parameters"].values()) == named for region in (HOME, AWAY))
+        left = {image["name"]: image["deprecated"] for image in states[act]["aws"][AWAY]["images"]}
+        assert left == {"web-1.0.0": False, "web-2.0.0": act == "rolled back"}
+
+
+ROLLBACK = Story(
+    "rollback",
+    (
+        Act("released", release, settled, swept=False),
+        Act("released another", release_another, settled, swept=False),
+        Act("promoted", promote, settled),
+        Act("rolled back", roll_back, deprecated),
+        Act("promoted again", promote, settled),
+    ),
+    rolled_back_and_forth,
+)
+
+STORIES = (MAIN_JOB, ROLLBACK)
