@@ -104,7 +104,10 @@ def test_going_back_is_one_parameter_write_per_region_and_no_copy(corner: World,
     move(corner, name, channel("1.0.0"))
     until(corner, lambda: names(corner, name) == {"1.0.0"}, "moved back")
     corner.ready(name)
+    told = corner.condition("goldenimage", name)["message"]
 
+    # What is published is not the declared version.
+    assert told == "version 2.0.0 is available in 2 regions; stable names 1.0.0"
     calls = calls_since(corner, before, mutating=True)
     assert [call.name for call in calls if call.service == "ec2"] == []
     assert sorted(put(calls)) == sorted((region, f"/{name}/stable") for region in (HOME, AWAY))

@@ -27,6 +27,9 @@ from goldenami.plan.channels import Decision
 from goldenami.plan.cost import Storage
 from goldenami.plan.values import Account, Problem
 
+CHANNELS_TOLD = 3
+"""Channels that Ready's message names."""
+
 
 @dataclass(frozen=True)
 class Moved:
@@ -151,8 +154,11 @@ def _plan(current: ImageVersion, children: Children, own: tuple[Action, ...]) ->
 
 
 def _done(declared: GoldenImage) -> str:
-    """Only what was declared is said to be done."""
+    """Only what was declared is said to be done. With channels another version may be published than the declared one."""
     spec = declared.spec
-    parts = ["available", *(["shared"] if spec.sharing else []), *(["published"] if spec.aliases else [])]
+    parts = ["available", *(["shared"] if spec.sharing else []), *(["published"] if spec.aliases and not spec.channels else [])]
     what = " and ".join(filter(None, (", ".join(parts[:-1]), parts[-1])))
-    return f"version {spec.version} is {what} in {len(spec.replicas)} region{'s' if len(spec.replicas) > 1 else ''}"
+    names = [f"{channel.name} names {channel.version}" for channel in spec.channels[:CHANNELS_TOLD]]
+    more = f" and {len(spec.channels) - CHANNELS_TOLD} channels more" if len(spec.channels) > CHANNELS_TOLD else ""
+    told = f"version {spec.version} is {what} in {len(spec.replicas)} region{'s' if len(spec.replicas) > 1 else ''}"
+    return f"{told}; {', '.join(names)}{more}" if names else told
