@@ -40,6 +40,11 @@ class Reason(StrEnum):
     NOTHING_DECLARED = "NothingDeclared", Outcome.DONE, "The spec declares nothing for this concern, so AWS is left as it is."
 
     STILL_IN_USE = "StillInUse", Outcome.DONE, "A version that the policy lets go is still used, so it stays; the message says by whom."
+    TOO_YOUNG = (
+        "TooYoung",
+        Outcome.DONE,
+        "A version that the policy lets go was made, or launched, so lately that EC2 cannot tell of launches since; it stays for now.",
+    )
     DISABLED = "Disabled", Outcome.DONE, "The images are disabled, as their stage says, and can be enabled again."
     RETIRED = "Retired", Outcome.DONE, "Nothing is left of the version in AWS."
 

@@ -28,9 +28,9 @@ def retention(findings: Sequence[Finding]) -> ConcernResult:
     result = concern(ConditionType.RETENTION_READY, findings, "")
     if result.outcome is not Outcome.DONE:
         return result
-    used = [finding for finding in findings if finding.reason is Reason.STILL_IN_USE]
-    if used:
-        return ConcernResult(ConditionType.RETENTION_READY, Reason.STILL_IN_USE, _told(used))
+    for reason in (Reason.STILL_IN_USE, Reason.TOO_YOUNG):
+        if kept := [finding for finding in findings if finding.reason is reason]:
+            return ConcernResult(ConditionType.RETENTION_READY, reason, _told(kept))
     dark = any(finding.reason is Reason.DISABLED for finding in findings)
     reason = Reason.DISABLED if dark else Reason.RETIRED
     return ConcernResult(ConditionType.RETENTION_READY, reason, _told([finding for finding in findings if finding.reason is reason]))

@@ -24,7 +24,7 @@ from goldenami.plan.identity import Owner
 from goldenami.plan.retention import Member, Policy
 from goldenami.plan.values import Image, Problem, RegionView
 
-BLOCKED = (Reason.STILL_IN_USE, Reason.EVIDENCE_INCOMPLETE, Reason.TOO_MANY_TAGS, Reason.ACCESS_DENIED)
+BLOCKED = (Reason.STILL_IN_USE, Reason.TOO_YOUNG, Reason.EVIDENCE_INCOMPLETE, Reason.TOO_MANY_TAGS, Reason.ACCESS_DENIED)
 TOLD = 5
 ROWS = 256
 
@@ -176,9 +176,13 @@ def results(retained: Retained, children: Children) -> tuple[ConcernResult, ...]
     parts = [f"{kept} version{'' if kept == 1 else 's'} kept"]
     if going:
         parts.append(f"on the way out: {_listed(going)}")
+    young = [child.spec.version for child, result in told if result.reason is Reason.TOO_YOUNG]
+    if young:
+        parts.append(f"too young to be known unused: {_listed(sorted(young, key=channels.precedence))}")
     if used:
         parts.append(f"still in use: {_listed(sorted(used, key=channels.precedence))}; status.retiring says by whom")
-    return (ConcernResult(ConditionType.RETENTION_READY, Reason.STILL_IN_USE if used else Reason.SUCCEEDED, ", ".join(parts)),)
+    reason = Reason.STILL_IN_USE if used else Reason.TOO_YOUNG if young else Reason.SUCCEEDED
+    return (ConcernResult(ConditionType.RETENTION_READY, reason, ", ".join(parts)),)
 
 
 def _said(child: ImageVersion) -> ConcernResult | None:

@@ -80,9 +80,9 @@ class Evidence:
 
     @property
     def problem(self) -> Problem | None:
-        """The first; what a person has to do comes before what passes."""
+        """The first; what a person has to do comes before what passes, and that before what is no fault."""
         problems = [testimony.problem for testimony in self.testimonies if testimony.problem]
-        return min(problems, key=lambda problem: not problem.stalled, default=None)
+        return min(problems, key=lambda problem: (not problem.stalled, problem.reason is Reason.TOO_YOUNG), default=None)
 
     @property
     def pending(self) -> bool:
@@ -140,6 +140,8 @@ def objection(evidence: Evidence, now: float) -> Objection | None:
         return _incomplete("what is known of its users is too old; it is looked for again")
     if evidence.missing:
         return _incomplete(f"not everything was asked who uses it: {', '.join(evidence.missing)} said nothing")
+    if evidence.problem and evidence.problem.reason is Reason.TOO_YOUNG:
+        return Objection(Reason.TOO_YOUNG, evidence.problem.message, Reason.TOO_YOUNG.outcome)
     if evidence.problem:
         outcome = Outcome.STALLED if evidence.problem.stalled else Outcome.RETRYING
         return _incomplete(f"who uses it cannot be told. {_told(evidence, stalled=evidence.problem.stalled)}", outcome)
@@ -176,7 +178,7 @@ def last_launched(image: Image, rules: Rules, now: float) -> Testimony:
     if rules.policy and now - max(launched, image.created_epoch_seconds) < LAUNCH_LAG_SECONDS:
         since = "launched" if launched else "made"
         told = f"it was {since} less than 48 hours ago, and EC2 tells of launches a day late; it is looked at again"
-        return Testimony(Source.LAST_LAUNCHED, problem=Problem(Reason.EVIDENCE_INCOMPLETE, told))
+        return Testimony(Source.LAST_LAUNCHED, problem=Problem(Reason.TOO_YOUNG, told))
     return Testimony(Source.LAST_LAUNCHED)
 
 

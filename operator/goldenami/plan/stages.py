@@ -41,7 +41,7 @@ def look(version: Version, observed: Observed) -> tuple[Finding, ...]:
     # What is left behind is looked for once, at the end: until then each look would list snapshots for it.
     sweeping = version.stage == "Retired" and not any(_images(version, view) for view in observed.regions.values())
     found = {region: _region(version, view, observed, sweeping=sweeping) for region, view in sorted(observed.regions.items())}
-    objecting = [region for region, (_, step) in found.items() if step.reason not in _UNDERWAY]
+    objecting = {region: step.reason for region, (_, step) in found.items() if step.reason not in _UNDERWAY}
     behind = [region for region, (_, step) in found.items() if not step.last and step.reason is not Reason.RETIRED]
     unread = any(step.needs for _, step in found.values())
     return tuple(
@@ -52,13 +52,14 @@ def look(version: Version, observed: Observed) -> tuple[Finding, ...]:
 _UNDERWAY = (Reason.RETIRING, Reason.DISABLED, Reason.RETIRED)
 
 
-def _finding(region: str, image: Image | None, step: Step, objecting: list[str], behind: list[str], *, unread: bool) -> Finding:
+def _finding(region: str, image: Image | None, step: Step, objecting: dict[str, Reason], behind: list[str], *, unread: bool) -> Finding:
     told = Finding(region, step.reason, step.message, image, step.actions, step.needs, outcome_override=step.outcome)
     if not step.away or unread:
         return told
     if objecting:
         # The regions that object say why.
-        return replace(told, reason=Reason.STILL_IN_USE, message=f"{step.message} once {', '.join(objecting)} lets the version go")
+        reason = Reason.TOO_YOUNG if set(objecting.values()) == {Reason.TOO_YOUNG} else Reason.STILL_IN_USE
+        return replace(told, reason=reason, message=f"{step.message} once {', '.join(objecting)} lets the version go")
     if behind:
         return replace(told, reason=Reason.DISABLED, message=f"{step.message} when {', '.join(behind)} has come so far")
     return replace(told, actions=(*step.actions, *step.away))

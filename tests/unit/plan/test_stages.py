@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from goldenami.api.fields import Stage
-from goldenami.api.reasons import Reason
+from goldenami.api.reasons import Outcome, Reason
 from goldenami.plan import deprecation, identity, stages, undo, whole
 from goldenami.plan.actions import (
     Action,
@@ -209,6 +209,14 @@ def test_regions_go_together(stage: Stage, at_home: Image, in_paris: Image, know
 def test_the_last_region_goes_where_the_others_are_gone() -> None:
     of = going("Retired", replicas=tuple(map(Replica, BOTH)))
     assert kinds(finding(of, paris(dark(WEEK), evidence=UNUSED)).actions) == [DeregisterImage]
+
+
+def test_one_that_is_too_young_keeps_the_others_without_anybody_being_at_fault() -> None:
+    young = evidence("ami-h", Testimony(Source.LAST_LAUNCHED, problem=Problem(Reason.TOO_YOUNG, "made a moment ago")))
+    seen = observed(view(OPEN, region=HOME), view(AMI), evidence={"ami-h": young} | UNUSED, fresh_snapshots=frozenset(BOTH))
+    of = going(replicas=tuple(map(Replica, BOTH)))
+    found = [finding(of, seen, region) for region in BOTH]
+    assert [(each.reason, each.outcome, each.actions) for each in found] == [(Reason.TOO_YOUNG, Outcome.DONE, ())] * 2
 
 
 def test_a_region_that_cannot_be_read_keeps_the_version_in_all() -> None:
