@@ -68,6 +68,8 @@ class Story:
     acts: tuple[Act, ...]
     check: Callable[[Mapping[str, State]], None]
     """Fails unless the states are what the acts are about: otherwise the sweep would compare nothing."""
+    days: int = 9
+    """How many a rotating sweep takes for all of its points."""
 
 
 @dataclass

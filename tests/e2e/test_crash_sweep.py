@@ -1,6 +1,7 @@
 """The crash sweep: the operator is killed right before and right after each write of a story, and comes to the undisturbed run's states.
 
-`e2e.stories` tells them. By default a third of the points is swept, another one each day; `make sweep` takes all.
+`e2e.stories` tells them. By default a part of the points is swept, another one each day: a third of the main job's, a ninth of the others'.
+`make sweep` takes all.
 """
 
 import datetime
@@ -18,8 +19,6 @@ from goldenami.local.kubernetes import ControlPlane
 from support.launcher import Launcher
 
 AT_ONCE = 3
-PARTS = 3
-"""Days that a rotating sweep takes."""
 
 
 @pytest.fixture(scope="module")
@@ -28,11 +27,11 @@ def stage(control_plane: ControlPlane, apply_crds: None, fast_aws: LocalAws, tmp
         yield Stage(control_plane, fast_aws, launcher, tmp_path_factory.mktemp("sweep"))
 
 
-def chosen(points: list[Point], mode: str) -> list[Point]:
+def chosen(points: list[Point], mode: str, days: int) -> list[Point]:
     """All, those of today, or every n-th."""
     if mode == "all":
         return points
-    part, _, parts = (f"{datetime.datetime.now(datetime.UTC).toordinal() % PARTS}/{PARTS}" if mode == "rotating" else mode).partition("/")
+    part, _, parts = (f"{datetime.datetime.now(datetime.UTC).toordinal() % days}/{days}" if mode == "rotating" else mode).partition("/")
     return points[int(part) % int(parts) :: int(parts)]
 
 
@@ -46,7 +45,7 @@ def test_killed_at_any_write_it_ends_in_the_same_state(
         points = sweep.writes_of(undisturbed, story)
     story.check(expected)
 
-    sweep_points = chosen(points, pytestconfig.getoption("--sweep"))
+    sweep_points = chosen(points, pytestconfig.getoption("--sweep"), story.days)
     numbered = [(point, f"{prefix}-{number}", new_account()) for number, point in enumerate(sweep_points)]
     with ThreadPoolExecutor(AT_ONCE) as pool:
         results = list(pool.map(lambda job: (job[0], attempt(stage, story, job[0], job[1], job[2], expected)), numbered))
