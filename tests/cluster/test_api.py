@@ -468,7 +468,11 @@ def test_the_category_gathers_all_kinds(server: ApiServer) -> None:
 @pytest.mark.parametrize("way", ["--server-side", "--server-side=false"])
 def test_nothing_differs_after_an_apply(server: ApiServer, way: str) -> None:
     """kubectl diff ends with 1, which is a KubectlError, when there is a difference."""
-    text = "\n---\n".join(json.dumps(_renamed(manifest, number)) for number, manifest in enumerate(GOOD.values()))
+    manifests = [json.dumps(_renamed(manifest, number)) for number, manifest in enumerate(GOOD.values())]
+    if way == "--server-side=false":
+        # kubectl keeps the manifest in an annotation then, and the API server admits 256 KiB of those.
+        manifests = [manifest for manifest in manifests if len(manifest) < 200_000]
+    text = "\n---\n".join(manifests)
     words = (way, "-n", server.namespace, "-f", "-")
     try:
         server.plane.run_kubectl("apply", *words, stdin=text)

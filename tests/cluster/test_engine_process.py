@@ -22,6 +22,7 @@ from goldenami.api.kinds import GOLDEN_IMAGE
 from goldenami.controllers.operator import Exit
 from goldenami.kube.client import MERGE_PATCH, Body, Kubernetes
 from goldenami.kube.connection import load_configuration
+from goldenami.kube.errors import KubeNotFound
 from goldenami.local.kubernetes import ControlPlane, Programs
 from support.operator import eventually
 
@@ -220,11 +221,12 @@ def test_when_the_grace_period_is_over_it_ends_without_handing_the_lease_over(si
     assert seconds < HANDOVER_SECONDS
 
 
-def test_a_process_that_cannot_begin_its_work_hands_the_lease_over(site: Site) -> None:
+def test_a_process_that_cannot_begin_its_work_never_takes_the_lease(site: Site) -> None:
     process = site.process("one", installation="broken")
     assert process.process.wait(20) == 1
     assert process.said("no reconciler today")
-    assert site.lease()["holderIdentity"] == ""
+    with pytest.raises(KubeNotFound):
+        site.lease()
 
 
 def test_a_second_signal_ends_it_at_once(site: Site) -> None:

@@ -18,6 +18,7 @@ import pytest
 import yaml
 
 from goldenami.controllers.operator import Exit
+from goldenami.kube.lease import LeaseTiming
 from goldenami.local.aws import LocalAws
 from goldenami.local.kubernetes import ControlPlane, Programs
 from support.kubernetes import CRDS
@@ -114,7 +115,8 @@ def test_ended_by_sigterm_while_copies_are_pending_another_goes_on_at_once(site:
         told_at = time.monotonic()
         assert first.stop() == Exit.DONE, first.tail()
         eventually(lambda: active(second), "the other takes over", told=second.tail)
-        assert time.monotonic() - told_at < 3.0
+        # Handed over: it did not have to run out. How fast is measured by `python -m bench failover`.
+        assert time.monotonic() - told_at < LeaseTiming().duration
         assert lease(site) == second.environment["POD_NAME"]
 
         site.ready()
