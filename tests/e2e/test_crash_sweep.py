@@ -19,6 +19,8 @@ from goldenami.local.kubernetes import ControlPlane
 from support.launcher import Launcher
 
 AT_ONCE = 3
+TOLD = 12_000
+"""Characters of a failure."""
 
 
 @pytest.fixture(scope="module")
@@ -64,4 +66,6 @@ def attempt(stage: Stage, story: Story, point: Point, name: str, account: str, e
     try:
         return sweep.killed_at(stage, story, point, name, account, expected)
     except Exception as error:  # noqa: BLE001 - one point's failure must not hide the others'
-        return "".join(traceback.format_exception(error))[-6000:]
+        told = "".join(traceback.format_exception(error))
+        # What differs comes first, the operator's log last.
+        return told if len(told) <= TOLD else f"{str(error)[: TOLD // 2]}\n…\n{told[-TOLD // 2 :]}"
