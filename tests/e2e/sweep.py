@@ -152,6 +152,7 @@ class Run:
         states = [self.state()]
 
         def there() -> State | None:
+            del states[:-1]
             # AWS takes a dozen calls to describe: it is asked only when the objects say that the work is done.
             if self._objects() != (expected or states[-1])["objects"]:
                 states.append({"aws": {}, "objects": self._objects()})
@@ -161,7 +162,14 @@ class Run:
                 return states[-1] if states[-1] == expected else None
             return states[-1] if states[-1] == states[-2] and act.over(self, states[-1]) else None
 
-        return eventually(there, f"the state {act.name}", seconds=PATIENCE_SECONDS, told=lambda: self._difference(expected, states[-1]))
+        # Three runs ask at the same time, and each question keeps the servers busy: more often would slow down what is waited for.
+        return eventually(
+            there,
+            f"the state {act.name}",
+            seconds=PATIENCE_SECONDS,
+            told=lambda: self._difference(expected, states[-1]),
+            pause_seconds=0.4,
+        )
 
     def _difference(self, expected: State | None, found: State) -> str:
         left, right = (json.dumps(each, indent=1, sort_keys=True).splitlines() for each in (expected, found))

@@ -38,7 +38,14 @@ PATIENCE_SECONDS = 40.0
 RESYNC = "10s"
 
 
-def eventually(question: Callable[[], T | None], what: str, *, seconds: float = PATIENCE_SECONDS, told: Callable[[], str] = str) -> T:
+def eventually(
+    question: Callable[[], T | None],
+    what: str,
+    *,
+    seconds: float = PATIENCE_SECONDS,
+    told: Callable[[], str] = str,
+    pause_seconds: float = 0.1,
+) -> T:
     """Asks until the answer is neither None nor False; fails the test, with the state as it is then, after `seconds`."""
     deadline = time.monotonic() + seconds
     while True:
@@ -47,7 +54,7 @@ def eventually(question: Callable[[], T | None], what: str, *, seconds: float = 
             return answer
         if time.monotonic() > deadline:
             raise AssertionError(f"{what} did not happen within {seconds:.0f} s\n{told()}")
-        time.sleep(0.1)
+        time.sleep(pause_seconds)
 
 
 @dataclass
