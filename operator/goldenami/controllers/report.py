@@ -56,7 +56,7 @@ def image_version(declared: ImageVersion, version: Version, look: Look, observed
         "source": _source(declared, version, look, observed),
         "replicas": _replicas(version, look, observed),
         "evidence": evidence_status.rows(declared.status.evidence, look, observed),
-        "tagKeys": sorted({*version.tags} | (set(observed.tag_keys) if look.actions else set())),
+        "tagKeys": sorted({*version.tags} | (set() if _in_step(look) else set(observed.tag_keys))),
         "granted": _granted(declared, version, look, observed),
         "regionsReady": f"{_ready(look)}/{len(version.replicas)}",
         "foreignGrants": [
@@ -99,6 +99,12 @@ def storage(held: Storage, before: StorageStatus | None) -> Body:
 def plan_lines(actions: Iterable[Action]) -> list[str]:
     lines = [action.sentence()[:512] for action in actions]
     return lines if len(lines) <= MAX_PLAN_LINES else [*lines[: MAX_PLAN_LINES - 1], f"and {len(lines) - MAX_PLAN_LINES + 1} more"]
+
+
+def _in_step(look: Look) -> bool:
+    """Whether every region was looked at to the end: until then tags that are no longer declared may still be on its images."""
+    found = (*look.replicas, *((look.source,) if look.source else ()))
+    return not look.actions and all(finding.outcome is Outcome.DONE for finding in found)
 
 
 def _ready(look: Look) -> int:

@@ -7,7 +7,7 @@ from goldenami.plan import identity, snapshots
 from goldenami.plan.actions import Action, RemoveTags, SetDescription, SetTags
 from goldenami.plan.desired import Version
 from goldenami.plan.observed import Finding, Need, NeedKind, Observed
-from goldenami.plan.snapshots import unread
+from goldenami.plan.snapshots import unlisted, unread
 from goldenami.plan.values import Image, RegionView
 
 NAME = "Name"
@@ -62,7 +62,10 @@ def crowded(version: Version, region: str, image: Image, observed: Observed) -> 
 def look(version: Version, region: str, image: Image, observed: Observed) -> tuple[tuple[Action, ...], tuple[Need, ...]]:
     """What brings tags and description of an available image to what is declared; nothing where they are right."""
     view = observed.regions[region]
-    if unread(version, view, image) and region not in observed.fresh_snapshots:
+    # What the creating call gave to snapshots that are not listed yet is no longer right either where the image's own tags are not.
+    edited = _wrong({image.image_id: image.tags}, _wanted(version, image)) or _stale(image.tags, _wanted(version, image), observed)
+    unknown = unlisted(version, view, image) if edited else unread(version, view, image)
+    if unknown and region not in observed.fresh_snapshots:
         return (), (Need(NeedKind.SNAPSHOTS, region),)
     if crowded(version, region, image, observed):
         return (), ()

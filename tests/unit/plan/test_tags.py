@@ -23,6 +23,15 @@ def look(of: Version, image: Image, seen: Observed | None = None) -> tuple[Actio
     return actions
 
 
+def test_an_edit_right_after_a_copy_lists_its_snapshots_first() -> None:
+    """They got the tags of before in the call that made them, and would keep what is no longer declared."""
+    copied = replace(golden_ami(of=version(tags={"old": "x"})), encrypted=False)
+    listed_before = replace(view(copied), snapshots={}, snapshots_read_epoch_seconds=copied.created_epoch_seconds - 1)
+    seen = observed(listed_before, tag_keys=frozenset({"old"}))
+    assert tags.look(OF, PARIS, copied, seen) == ((), (Need(NeedKind.SNAPSHOTS, PARIS),))
+    assert tags.look(version(tags={"old": "x"}), PARIS, copied, seen) == ((), ())
+
+
 @pytest.mark.parametrize(
     ("of", "image", "expected"),
     [
