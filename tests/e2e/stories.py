@@ -54,7 +54,9 @@ def main_job_done(states: Mapping[str, State]) -> None:
     assert all(region["images"] == [] and region["parameters"] == {} for region in states["deleted"]["aws"].values())
 
 
-MAIN_JOB = Story("main job", (Act("applied", apply, settled), Act("edited", edit, settled), Act("deleted", delete, gone)), main_job_done)
+MAIN_JOB = Story(
+    "main job", (Act("applied", apply, settled), Act("edited", edit, settled), Act("deleted", delete, gone)), main_job_done, days=3
+)
 
 
 # --- a promotion and a rollback ---

@@ -1,7 +1,7 @@
 """The crash sweep: the operator is killed right before and right after each write of a story, and comes to the undisturbed run's states.
 
-`e2e.stories` tells them. By default a ninth of the points is swept, another one each day, so that a run of all tests
-stays short; `make sweep` takes all.
+`e2e.stories` tells them. By default a part of the points is swept, another one each day: a third of the main job's, a ninth of the others'.
+`make sweep` takes all.
 """
 
 import datetime
