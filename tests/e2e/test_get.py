@@ -24,7 +24,7 @@ def table(world: World, *words: str) -> list[list[str]]:
 
 
 def sized(world: World, kind: str, name: str, images: int) -> bool:
-    """What the snapshots of so many images hold is told by the first resync after the last of them; until then what was said before stays."""
+    """What the snapshots of so many images hold is told by the first resync after the last of them; until then what was said stays."""
     storage = (world.get(kind, name) or {}).get("status", {}).get("storage", {})
     return bool(storage.get("images") == images)
 
