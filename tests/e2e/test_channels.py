@@ -129,7 +129,11 @@ def test_going_back_is_one_parameter_write_per_region_and_no_copy(corner: World,
 )
 def test_a_slow_region(corner: World, name: str, rollout: str | None, meanwhile: dict[str, str]) -> None:
     how = {"rollout": rollout} if rollout else {}
-    spec: dict[str, Any] = {"aliases": [{"parameter": ALIAS}], "publish": {"configMap": {"name": name}}}
+    spec: dict[str, Any] = {
+        "aliases": [{"parameter": ALIAS}],
+        "publish": {"configMap": {"name": name}},
+        "retention": {"keepLast": 1},
+    }
     corner.apply(declared(corner, name, channels=[channel("1.0.0", **how)], **spec))
     corner.ready(name)
     fault = corner.aws.lab.add_fault(
@@ -148,6 +152,9 @@ def test_a_slow_region(corner: World, name: str, rollout: str | None, meanwhile:
         assert (waits["status"], waits["reason"]) == ("Unknown", "ChannelPending")
         assert AWAY in waits["message"]
         until(corner, lambda: mapped(corner, name) == meanwhile, "the id map")
+        look_again(corner, name)
+        old = corner.get("imageversion", iv(name))["spec"]  # type: ignore[index]
+        assert (old.get("stage") in (None, "Active"), old["channels"]) == (True, ["stable"])
     finally:
         corner.aws.lab.remove_fault(fault)
 

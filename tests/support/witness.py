@@ -21,15 +21,17 @@ REMOVALS = ("DisableImage", "DeregisterImage")
 
 
 def versions_named(family: Body) -> frozenset[str]:
-    """The versions of a GoldenImage that stay whatever the policy says: declared, named by a channel, or still named until it has moved."""
+    """The versions of a GoldenImage that stay whatever the policy says: declared, named by a channel, or still named until it has moved,
+    in every region."""
     spec = family["spec"]
-    standing = family.get("status", {}).get("channels", [])
     declared = {channel["name"] for channel in spec.get("channels", [])} or {"current"}
+    standing = [row for row in family.get("status", {}).get("channels", []) if row.get("since") and row["name"] in declared]
     return frozenset(
         {
             spec["version"],
             *(channel["version"] for channel in spec.get("channels", [])),
-            *(row["version"] for row in standing if row.get("since") and row["name"] in declared),
+            *(row["version"] for row in standing),
+            *(image["version"] for row in standing for image in row["images"] if "version" in image),
             *(row["version"] for row in spec.get("versions", []) if row.get("keep")),
         }
     )

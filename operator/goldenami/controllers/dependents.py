@@ -25,7 +25,8 @@ class Family:
     goes: bool = False
     """Its GoldenImage is being deleted."""
     channels: frozenset[str] = frozenset()
-    """Channels that name the version now: a GoldenImage may have been edited since the version was rendered."""
+    """Channels that name the version now, for the GoldenImage may have been edited since the version was rendered, or this very image in
+    a region that has not followed yet."""
     declared: bool = False
     """Its GoldenImage declares the version."""
     edited: bool = False
@@ -85,10 +86,20 @@ def family(version: Version, image_id: str, golden_images: Iterable[Body], image
     return Family(
         Testimony(Source.GOLDEN_IMAGES, tuple(f"GoldenImage {'/'.join(name)}" for name in users)[:MAX_USERS]),
         goes="deletionTimestamp" in mine["metadata"],
-        channels=frozenset(channel["name"] for channel in mine["spec"].get("channels", ()) if channel["version"] == version.version),
+        channels=frozenset((*_declared_for(version, mine), *_still_on(image_id, mine))),
         declared=mine["spec"].get("version") == version.version,
         edited=mine["metadata"].get("generation", 0) > mine.get("status", {}).get("observedGeneration", -1),
     )
+
+
+def _declared_for(version: Version, mine: Body) -> Iterator[str]:
+    return (channel["name"] for channel in mine["spec"].get("channels", ()) if channel["version"] == version.version)
+
+
+def _still_on(image_id: str, mine: Body) -> Iterator[str]:
+    """As last told: whoever reads the id map, or the status itself, has this id from there."""
+    told = mine.get("status", {}).get("channels", ())
+    return (row["name"] for row in told if any(image.get("imageId") == image_id for image in row.get("images", ())))
 
 
 def _made_from(

@@ -56,6 +56,11 @@ class Standing:
     previous: str = ""
     images: Mapping[str, Named] = field(default_factory=dict)
 
+    @property
+    def versions(self) -> frozenset[str]:
+        """All that it names by now: a region that is late, or has lost its image, still names the version of before."""
+        return frozenset({self.version, *(named.version for named in self.images.values())}) if self.since else frozenset()
+
 
 @dataclass(frozen=True)
 class Decision:
@@ -161,17 +166,17 @@ def recall(past: Sequence[Past], version_of: Mapping[str, str]) -> tuple[str, fl
 
 
 def named_versions(channels: Iterable[Channel], standings: Iterable[Standing]) -> frozenset[str]:
-    """Those that a channel names, or still names while it waits: none of them is ever removed."""
-    return frozenset(channel.version for channel in channels) | frozenset(standing.version for standing in standings if standing.since)
+    """Those that a channel names, or still names while it, or one of its regions, waits: none of them is ever removed."""
+    return frozenset(channel.version for channel in channels).union(*(standing.versions for standing in standings))
 
 
 def names_of(version: str, channels: Iterable[Channel], standings: Mapping[str, Standing]) -> tuple[str, ...]:
-    """The channels that name a version, or still do."""
+    """The channels that name a version, or still do in some region."""
     return tuple(
         sorted(
             channel.name
             for channel in channels
-            if channel.version == version or ((at := standings.get(channel.name)) and at.since and at.version == version)
+            if channel.version == version or ((at := standings.get(channel.name)) and version in at.versions)
         )
     )
 

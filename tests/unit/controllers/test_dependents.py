@@ -7,7 +7,7 @@ import pytest
 
 from goldenami.controllers.dependents import family
 from goldenami.plan.evidence import Rules
-from support.plan import OWNER, version
+from support.plan import OWNER, PARIS, version
 
 BASE = "ami-1"
 OF = version(delete=True)
@@ -79,3 +79,18 @@ def test_what_its_own_family_says_by_now(spec: Any, looked_at: bool, users: tupl
     mine["metadata"]["generation"], mine["status"] = 7, {"observedGeneration": 7 if looked_at else 6}
     found = family(OF, BASE, [mine], []).named(replace(OF, rules=Rules(policy=True)))
     assert (found.users, found.pending) == (users, pending)
+
+
+@pytest.mark.parametrize(
+    ("image_id", "users"),
+    [
+        pytest.param(BASE, ("channel current",), id="this image"),
+        pytest.param("ami-else", (), id="another one"),
+    ],
+)
+def test_what_a_channel_names_in_a_region_that_has_not_followed_stays(image_id: str, users: tuple[str, ...]) -> None:
+    """The channel as a whole has moved on, and whoever reads the id map of that region still launches the image."""
+    mine = golden_image() | {"status": {"observedGeneration": 7, "channels": [{"name": "current", "version": "2.0.0", "images": []}]}}
+    mine["status"]["channels"][0]["images"] = [{"region": "us-east-1", "imageId": "ami-2"}, {"region": PARIS, "imageId": image_id}]
+    found = family(OF, BASE, [mine], []).named(replace(OF, rules=Rules(policy=True)))
+    assert (found.users, found.pending) == (users, False)

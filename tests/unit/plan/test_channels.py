@@ -157,6 +157,14 @@ BACK = {"stable": Standing("1.0.0", MOMENT, "2.0.0")}
             id="a higher version that was made before is a rollback for those who take the newest",
         ),
         pytest.param("0.9.0", CARES, BACK, None, None, id="a version that no channel had is left as it is"),
+        pytest.param(
+            "2.0.0",
+            replace(CARES, all_regions=False),
+            {"stable": Standing("1.0.0", MOMENT, "2.0.0", {HOME: OLD[HOME], PARIS: NEW[PARIS]})},
+            None,
+            "Active",
+            id="what a late region still names is not left yet",
+        ),
     ],
 )
 def test_the_stage_of_a_version(
@@ -164,6 +172,23 @@ def test_the_stage_of_a_version(
 ) -> None:
     made_at = {"1.0.0": 1.0, "2.0.0": 2.0, "1.0.5": 3.0}
     assert channels.stage(of, (channel,), standings, made_at, before) == expected
+
+
+LATE_IN_PARIS = Standing("2.0.0", MOMENT, "1.0.0", {HOME: NEW[HOME], PARIS: OLD[PARIS]})
+
+
+@pytest.mark.parametrize(
+    ("standing", "named"),
+    [
+        pytest.param(Standing("1.0.0"), {"2.0.0"}, id="one that names nothing yet names what it is declared for"),
+        pytest.param(ON_ONE, {"1.0.0", "2.0.0"}, id="while it waits it names both"),
+        pytest.param(Standing("2.0.0", MOMENT, "1.0.0", NEW), {"2.0.0"}, id="what it has left in every region it no longer names"),
+        pytest.param(LATE_IN_PARIS, {"1.0.0", "2.0.0"}, id="what it has not left in one region it names"),
+    ],
+)
+def test_what_channels_name_is_never_removed(standing: Standing, named: set[str]) -> None:
+    assert channels.named_versions((STABLE,), (standing,)) == named
+    assert {version for version in ("1.0.0", "2.0.0") if channels.names_of(version, (STABLE,), {"stable": standing})} == named
 
 
 def test_versions_are_ordered_as_semver_says() -> None:
