@@ -146,10 +146,11 @@ def test_the_replaced_copy_that_is_still_in_use(corner: World, name: str) -> Non
     corner.ready(name)
     assert image_of(corner, name, AWAY)["ImageId"] == image
     # A second copy beside it, as a lost answer leaves one: whichever of the two is not kept goes only when it is not used.
+    source = image_of(corner, name, AWAY)["SourceImageId"]
     double = ec2.copy_image(
         Name=f"{name}-1.0.0",
-        SourceImageId=image,
-        SourceRegion=AWAY,
+        SourceImageId=source,
+        SourceRegion=HOME,
         TagSpecifications=[
             {"ResourceType": kind, "Tags": [row for row in image_of(corner, name, AWAY)["Tags"] if not row["Key"].startswith("aws:")]}
             for kind in ("image", "snapshot")
@@ -159,11 +160,30 @@ def test_the_replaced_copy_that_is_still_in_use(corner: World, name: str) -> Non
     other = ec2.run_instances(ImageId=double, MinCount=1, MaxCount=1, InstanceType="t3.micro")["Instances"][0]["InstanceId"]
     look_again(corner, name)
     assert {row["ImageId"]: row["State"] for row in images_of(corner, name, AWAY)} == {image: "available", double: "available"}
+    told = corner.condition("imageversion", iv(name), "ReplicasReady")["message"]
+    assert "stays: it is used by instance" in told
 
     ec2.terminate_instances(InstanceIds=[other])
     look_again(corner, name)
     until(corner, lambda: [row["ImageId"] for row in images_of(corner, name, AWAY)] == [image], "the unused double gone")
     ec2.terminate_instances(InstanceIds=[user])
+
+
+def test_a_copy_that_somebody_made_of_a_replica_with_its_tags(corner: World, name: str) -> None:
+    """`copy-image --copy-image-tags` takes our owner tag along. It looks like a second replica, and is somebody's own image."""
+    image = ready(corner, name)
+    ec2 = corner.ec2(AWAY)
+    theirs = ec2.copy_image(Name="mine", SourceImageId=image, SourceRegion=AWAY, CopyImageTags=True)["ImageId"]
+    until(corner, lambda: ec2.describe_images(ImageIds=[theirs])["Images"][0]["State"] == "available", "the copy there")
+    assert {row["Key"] for row in ec2.describe_images(ImageIds=[theirs])["Images"][0]["Tags"]} >= {"goldenami.dev/owner"}
+    look_again(corner, name)
+    said = corner.condition("imageversion", iv(name), "ReplicasReady")
+    assert f"{theirs} in {AWAY} is somebody's copy of {image}, tags and all, and is left alone" in said["message"]
+
+    corner.delete("goldenimage", name)
+    until(corner, lambda: corner.get("goldenimage", name) is None, "gone")
+    assert [row["ImageId"] for row in images_of(corner, name, AWAY)] == [theirs]
+    assert image_of(corner, name, AWAY)["State"] == "available"
 
 
 def test_a_user_beyond_page_one(corner: World, name: str) -> None:

@@ -131,11 +131,9 @@ class ImageVersions:
         return Freshness(now - report.AT_REST * interval, now - report.AT_REST * interval)
 
     def _results(self, version: Version, look: Look) -> tuple[ConcernResult, ...]:
-        ready = sum(finding.reason is Reason.SUCCEEDED for finding in look.replicas)
-        total = len(look.replicas)
         done = {
             ConditionType.SOURCE_READY: look.source.message if look.source else "",
-            ConditionType.REPLICAS_READY: f"{ready}/{total} regions available",
+            ConditionType.REPLICAS_READY: report.replicas_message(look),
             ConditionType.SHARING_READY: report.sharing_message(version, look),
         }
         account = ConcernResult(ConditionType.ACCOUNTS_READY, Reason.SUCCEEDED, f"account {version.account.account_id}")

@@ -158,6 +158,8 @@ def _replica(version: Version, finding: Finding, observed: Observed, shared: Sha
         row |= {"reason": str(finding.reason), "message": finding.message[:1024]}
     elif shared is not None and shared.finding.reason.outcome is not Outcome.DONE:
         row |= {"reason": str(shared.finding.reason), "message": shared.finding.message[:1024]}
+    elif finding.aside:
+        row["message"] = finding.aside[:1024]
     return {name: value for name, value in row.items() if value is not None}
 
 
@@ -298,6 +300,12 @@ def done_message(version: Version, look: Look) -> str:
         return f"version {version.version} stays, because it is still used"
     what = "available and shared" if version.sharing.declared else "available"
     return f"version {version.version} is {what} in {regions}"
+
+
+def replicas_message(look: Look) -> str:
+    """ReplicasReady's message."""
+    ready = sum(finding.reason is Reason.SUCCEEDED for finding in look.replicas)
+    return "; ".join((f"{ready}/{len(look.replicas)} regions available", *(finding.aside for finding in look.replicas if finding.aside)))
 
 
 def sharing_message(version: Version, look: Look) -> str:

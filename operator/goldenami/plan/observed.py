@@ -5,14 +5,14 @@ but the shared listing is read, and a test shows what a decision depends on.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from goldenami.api.reasons import Outcome, Reason
 from goldenami.plan import identity
 from goldenami.plan.actions import Action
-from goldenami.plan.desired import Version
+from goldenami.plan.desired import ImageSource, Version, parse_source
 from goldenami.plan.evidence import Evidence
 from goldenami.plan.values import NOBODY, Grants, Image, Principals, Problem, RegionFacts, RegionView, Snapshot
 
@@ -105,6 +105,8 @@ class Finding:
     image: Image | None = None
     actions: tuple[Action, ...] = ()
     needs: tuple[Need, ...] = ()
+    aside: str = ""
+    """What a person should know of the region although all is well: what is there beside its image, and stays."""
     cleanup: tuple[Action, ...] = ()
     """What comes after everything else in this place: a failed copy that cannot be removed must not keep an image from being shared."""
     outcome_override: Outcome | None = None
@@ -139,7 +141,46 @@ def _of(view: RegionView, version: Version, *, released: bool) -> tuple[Image, .
         for image in view.images
         if claim(image.tags) == version.owner and image.tags.get(identity.VERSION) == version.version and image.state != "deregistered"
     ]
-    return tuple(sorted(mine, key=lambda image: (image.created_epoch_seconds, image.image_id)))
+    by_hand = {image.image_id for image in _copied_by_hand(view, version, mine)}
+    found = (image for image in mine if image.image_id not in by_hand)
+    return tuple(sorted(found, key=lambda image: (image.created_epoch_seconds, image.image_id)))
+
+
+def copied_by_hand(view: RegionView, version: Version) -> tuple[Image, ...]:
+    """Somebody's own copies of the version's images, which took the tags along."""
+    mine = [
+        image
+        for image in view.images
+        if version.owner in {identity.owner_of(image.tags), identity.released_by(image.tags)}
+        and image.tags.get(identity.VERSION) == version.version
+        and image.state != "deregistered"
+    ]
+    return tuple(_copied_by_hand(view, version, mine))
+
+
+def _copied_by_hand(view: RegionView, version: Version, mine: Sequence[Image]) -> Iterable[Image]:
+    """CopyImage takes tags along where it is told to (CopyImageTags), ours too. Within a region we copy only the declared source, and what
+    we made at home: what else was copied there is not ours, never taken for a second replica, never removed.
+    """
+    replicas = {image.image_id for image in mine if not _is_home(image)}
+    for image in mine:
+        within = image.source_image_id and image.source_region in {"", view.place.region}
+        if within and (image.source_image_id in replicas or _is_of_another(version, image)):
+            yield image
+
+
+def _is_of_another(version: Version, image: Image) -> bool:
+    """By its own tags, which say what we would have copied; so also when what it was copied from is gone."""
+    if image.tags.get(identity.ROLE) == identity.ADOPTED_ROLE or image.image_id in version.adopted.values():
+        return False
+    declared = parse_source(image.tags.get(identity.SOURCE, ""))
+    if declared is None or not isinstance(declared[1], ImageSource) or _is_home(image):
+        return False
+    return declared[1].image_id not in {image.image_id, image.source_image_id}
+
+
+def _is_home(image: Image) -> bool:
+    return image.tags.get(identity.ROLE) == identity.HOME_ROLE
 
 
 def maybe_shared(version: Version, image: Image, observed: Observed) -> bool | None:

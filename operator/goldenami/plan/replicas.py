@@ -26,7 +26,7 @@ from goldenami.plan.candidates import (
     takeable,
 )
 from goldenami.plan.desired import Replica, Version
-from goldenami.plan.observed import Finding, Observed, Recorded, key_arns, ours, problem, progress
+from goldenami.plan.observed import Finding, Observed, Recorded, copied_by_hand, key_arns, ours, problem, progress
 from goldenami.plan.snapshots import unlisted
 from goldenami.plan.values import Image
 
@@ -102,13 +102,18 @@ def _present(version: Version, replica: Replica, observed: Observed, candidates:
     keep, *doubles = candidates
     found = _kept(version, replica, observed, keep)
     failed = (image for image in ours(observed.regions[replica.region], version) if image.state in BROKEN and not is_home(image))
+    by_hand = copied_by_hand(observed.regions[replica.region], version)
     # Two images of one version in one region: an answer was lost for longer than a token lives. The other one goes, with evidence, as any.
     # A failed copy goes only now that its successor is there: its attempt tag is what counts the tries.
     leaving = [retirement.step(version, image, observed) for image in (*failed, *(d for d in doubles if not is_home(d)))]
     kept = [step.message for step in leaving if step.reason is not Reason.DELETING]
+    kept += [
+        f"{image.image_id} in {replica.region} is somebody's copy of {image.source_image_id}, tags and all, and is left alone"
+        for image in by_hand
+    ]
     return replace(
         found,
-        message="; ".join((found.message, *(f"beside it, {message}" for message in kept))),
+        aside="; ".join(kept),
         needs=(*found.needs, *(need for step in leaving for need in step.needs)),
         cleanup=tuple(action for step in leaving for action in step.actions),
     )

@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 
 from goldenami.api.reasons import Reason
-from goldenami.plan import replicas
+from goldenami.plan import replicas, retirement
 from goldenami.plan.actions import Action, CopyImage, DeregisterImage, DisableImage, EnableImage, RemoveTags, SetDescription, SetTags
 from goldenami.plan.desired import ImageSource, InstanceSource, Replica, SnapshotSource, Version
-from goldenami.plan.observed import Finding, Need, NeedKind, Observed, Recorded
+from goldenami.plan.identity import ADOPTED_ROLE
+from goldenami.plan.observed import Finding, Need, NeedKind, Observed, Recorded, ours
 from goldenami.plan.values import Image, KeyFacts, Problem, RegionFacts, Snapshot
 from support.plan import (
     ALICE,
@@ -155,6 +156,51 @@ def test_of_two_images_one_is_kept(images: tuple[Image, ...], changes: dict[str,
     found = look(paris(*images, **changes))
     assert found.image is not None
     assert (found.reason, found.image.image_id, [type(action) for action in found.cleanup]) == (Reason.SUCCEEDED, kept, cleanup)
+
+
+def test_a_copy_that_somebody_made_of_a_replica_is_not_ours_though_it_carries_our_tags() -> None:
+    """`aws ec2 copy-image --copy-image-tags` within the region."""
+    theirs = golden_ami("ami-0", created_epoch_seconds=1, source_image_id="ami-1", source_region=PARIS)
+    seen = paris(OLD, theirs, evidence={"ami-0": unused("ami-0")})
+    found = look(seen)
+    assert found.image == OLD
+    assert (found.cleanup, found.needs) == ((), ())
+    assert found.aside == f"ami-0 in {PARIS} is somebody's copy of ami-1, tags and all, and is left alone"
+    # It is no replica either, nor does it go with the version.
+    assert ours(view(OLD, theirs), version()) == (OLD,)
+    assert [finding.image for finding in retirement.look(version(), seen, everything=True)] == [OLD]
+    # Also when what it was copied from is gone: its own tag says what we copy.
+    assert ours(view(theirs), version()) == ()
+
+
+def test_a_copy_within_the_home_region_is_ours_when_it_is_made_from_our_home_image() -> None:
+    of = version(source=InstanceSource("i-1"))
+    home = home_ami("ami-0", of)
+    copy = golden_ami("ami-2", of, source_image_id="ami-0", source_region=PARIS)
+    assert ours(view(home, copy), of) == (home, copy)
+    assert ours(view(copy), of) == (copy,)
+
+
+@pytest.mark.parametrize(
+    ("image", "of"),
+    [
+        pytest.param(golden_ami("ami-2", source_image_id="ami-source", source_region=PARIS), OF, id="of the declared source"),
+        pytest.param(golden_ami("ami-2", source_image_id="ami-1", source_region=HOME), OF, id="of a replica elsewhere that stood in"),
+        pytest.param(golden_ami("ami-source", source_image_id="ami-base", source_region=PARIS), OF, id="the adopted source itself"),
+        pytest.param(
+            golden_ami("ami-2", role=ADOPTED_ROLE, source_image_id="ami-base", source_region=PARIS),
+            OF,
+            id="adopted, made of whatever",
+        ),
+        pytest.param(
+            golden_ami("ami-2", source_image_id="ami-base", source_region=PARIS),
+            version(adopted={PARIS: "ami-2"}),
+            id="released and adopted again",
+        ),
+    ],
+)
+def test_what_was_copied_within_a_region_is_ours_when_we_do_so(image: Image, of: Version) -> None:
+    assert ours(view(image), of) == (image,)
 
 
 def test_a_failed_copy_goes_with_exactly_its_own_snapshots() -> None:
