@@ -1,7 +1,7 @@
 """Tags, names and descriptions: kept in step on images and snapshots, put back where somebody changed them, never at others' expense."""
 
 from support.operator import AWAY, HOME, Body, World, snapshots_of, tags_of
-from support.scenes import calls_since, declared, events_of, image_of, iv, look_again, newest_call, owner_tag, until
+from support.scenes import calls_since, declared, events_of, image_of, images_of, iv, look_again, newest_call, owner_tag, until
 
 
 def resources(world: World, name: str, region: str = AWAY) -> dict[str, dict[str, str]]:
@@ -114,3 +114,26 @@ def test_tags_that_no_longer_fit_beside_those_of_others_are_told_and_set_once_th
     look_again(corner, name)
     corner.ready(name)
     assert tags_of(image_of(corner, name))["one-more"] == "x"
+
+
+def test_a_version_tag_that_is_no_version_is_told_and_holds_up_nothing_else(corner: World, name: str) -> None:
+    corner.apply(declared(corner, name, sharing={"accounts": [corner.partner]}))
+    corner.ready(name)
+    corner.apply(declared(corner, name, version="1.1.0", sharing={"accounts": [corner.partner]}))
+    corner.ready(name)
+    old = next(image["ImageId"] for image in images_of(corner, name) if tags_of(image)["goldenami.dev/version"] == "1.0.0")
+    others = {image["ImageId"]: region for region in (HOME, AWAY) for image in images_of(corner, name, region) if image["ImageId"] != old}
+
+    corner.ec2().create_tags(Resources=[old], Tags=tagged({"goldenami.dev/version": "banana"}))
+    look_again(corner, name)
+    corner.patch("goldenimage", name, {"spec": {"sharing": {"accounts": []}}})
+    condition = corner.reason("TagsUnreadable", name, condition="SourceReady")
+
+    assert f"{old} in {HOME} is tagged goldenami.dev/version=banana" in condition["message"]
+    assert "put the tag right, or remove goldenami.dev/owner" in condition["message"]
+    until(corner, lambda: not any(corner.shared_with(image, region) for image, region in others.items()), "grants revoked")
+    assert corner.shared_with(old) == {corner.partner}
+    corner.ec2().create_tags(Resources=[old], Tags=tagged({"goldenami.dev/version": "1.0.0"}))
+    look_again(corner, name)
+    corner.ready(name)
+    until(corner, lambda: not corner.shared_with(old), "its grants revoked, too")

@@ -38,10 +38,11 @@ class Model(BaseModel):
         try:
             return cls.model_validate(value)
         except ValidationError as error:
-            raise InvalidObjectError(_explain(error)) from error
+            raise InvalidObjectError(explain(error)) from error
 
 
-def _explain(error: ValidationError) -> str:
+def explain(error: ValidationError) -> str:
+    """Each field and what is wrong with it, in a line."""
     return "; ".join(f"{_path(problem['loc'])}: {problem['msg']}" for problem in error.errors(include_url=False, include_input=False))
 
 

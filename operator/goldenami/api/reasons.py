@@ -131,6 +131,11 @@ class Reason(StrEnum):
     TOO_MANY_TAGS = "TooManyTags", Outcome.STALLED, "The resource would carry more than EC2's 50 tags."
     FOREIGN_GRANTS = "ForeignGrants", Outcome.STALLED, "Grants nobody declared are there and cannot be removed by the operator."
     COPIES_EXHAUSTED = "CopiesExhausted", Outcome.STALLED, "A copy failed as often as it is tried; the message has EC2's reason."
+    TAGS_UNREADABLE = (
+        "TagsUnreadable",
+        Outcome.STALLED,
+        "An image of the family has tags that no version could have; it is left alone, and the message says which and what to do.",
+    )
     OBSERVING = (
         "Observing",
         Outcome.STALLED,

@@ -9,8 +9,8 @@ from goldenami.api.fields import MAX_PLAN_LINES
 from goldenami.api.reasons import Outcome as Meaning
 from goldenami.api.reasons import Reason
 from goldenami.controllers.caretaker import Outcome
-from goldenami.controllers.family import Remembered
 from goldenami.controllers.mirror import SEVERITY
+from goldenami.controllers.remembered import Remembered
 from goldenami.kube.client import Body
 from goldenami.plan import expiry
 from goldenami.plan.actions import AdoptImage

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from goldenami.api.conditions import ConcernResult, ConditionType, timestamp
 from goldenami.api.duration import parse_duration
+from goldenami.api.fields import SEMVER
 from goldenami.api.golden_image import DEFAULT_CHANNEL, ChannelStatus, GoldenImage
 from goldenami.api.image_version import ImageVersion, ReplicaStatus
 from goldenami.api.reasons import Outcome as Meaning
@@ -147,7 +148,8 @@ def _from_history(world: World, place: Place, parameter: str, views: Mapping[str
         return error.problem if error.problem.reason.outcome is Meaning.RETRYING else None
     view = views.get(place.region)
     version_of = {image.image_id: image.tags.get(identity.VERSION, "") for image in view.images} if view else {}
-    known = plan.recall(past, {image_id: version for image_id, version in version_of.items() if version})
+    # A tag may say anything; what is no version was none of ours.
+    known = plan.recall(past, {image_id: version for image_id, version in version_of.items() if SEMVER.fits(version)})
     if known is None:
         return None
     version, since, previous = known

@@ -14,15 +14,15 @@ from goldenami.api.reasons import Reason
 from goldenami.aws.errors import AwsError
 from goldenami.controllers import report, translate
 from goldenami.controllers.adoption_told import Adoption, result
-from goldenami.controllers.family import Remembered
 from goldenami.controllers.mirror import Children
+from goldenami.controllers.remembered import Remembered, origin_of
 from goldenami.controllers.subject import Seen
 from goldenami.controllers.world import World
 from goldenami.plan import identity
 from goldenami.plan.actions import AdoptImage
 from goldenami.plan.adopted_family import Candidate, Choice, Chosen, Existing, Refused, by_name, outside
 from goldenami.plan.candidates import BROKEN
-from goldenami.plan.desired import ImageSource, parse_source
+from goldenami.plan.desired import ImageSource
 from goldenami.plan.identity import Owner
 from goldenami.plan.patterns import PatternError, compiled
 from goldenami.plan.values import Account, Image, Place, Problem, RegionView
@@ -186,7 +186,7 @@ class Search:
         image = images[region]
         released = identity.released_by(image.tags) == self._owner and image.tags.get(identity.VERSION) == version
         # What we had made, and released, is made from what it was made from.
-        origin = parse_source(image.tags.get(identity.SOURCE, "")) if released else None
+        origin = origin_of(image) if released else None
         home, source = origin or (region, ImageSource(image.image_id, adopt=True))
         deprecated = 0 < image.deprecation_epoch_seconds <= self.world.now()
         return Remembered(version, image.name, home, source, frozenset(), image.created_epoch_seconds, deprecated)

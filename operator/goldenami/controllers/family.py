@@ -4,10 +4,9 @@ The declared version always is one. The others are those that exist as objects a
 declared once is remembered by its tags, so a new cluster renders it again.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from goldenami.api import source as api
 from goldenami.api.fields import Stage
 from goldenami.api.golden_image import DEFAULT_CHANNEL, GoldenImage, Sharing
 from goldenami.api.image_version import Grants, ImageVersion, ImageVersionSpec
@@ -16,41 +15,16 @@ from goldenami.api.reasons import Reason
 from goldenami.api.share_list import ShareList, ShareListSpec
 from goldenami.api.sharing import Replica
 from goldenami.controllers import adopted_spec
+from goldenami.controllers.remembered import Remembered, declared_source, source_id
 from goldenami.controllers.retained import Retained
 from goldenami.kube.client import Body
 from goldenami.plan import channels as plan
-from goldenami.plan import identity, notes, undo
+from goldenami.plan import identity
 from goldenami.plan.channels import Channel, Standing
-from goldenami.plan.desired import ImageSource, InstanceSource, SnapshotSource, Source, parse_source
-from goldenami.plan.identity import Owner
 from goldenami.plan.sharing import SHARE_QUOTA
-from goldenami.plan.values import Image, Problem, RegionView
+from goldenami.plan.values import Problem
 
 FAMILY_LABEL = f"{GROUP}/golden-image"
-GONE = frozenset({"failed", "error", "invalid", "lost", "deregistered"})
-
-
-@dataclass(frozen=True)
-class Remembered:
-    """A version that AWS holds images of."""
-
-    version: str
-    name: str
-    home_region: str
-    source: Source
-    regions: frozenset[str]
-    """Where its replicas are; an image kept only as the source does not count."""
-    made_at: float = 0.0
-    """When its first image was made, in epoch seconds."""
-    deprecated: bool = False
-    """EC2 shows one of its images as deprecated."""
-    disabled: bool = False
-    """The operator disabled one of its images, on its way out."""
-    notes: str = ""
-    adopted: Mapping[str, Image] = field(default_factory=dict)
-    """By region, the image that was there before and is, or becomes, its replica."""
-    withheld: frozenset[str] = frozenset()
-    """Regions where it is not known yet whether there is an image to adopt."""
 
 
 @dataclass(frozen=True)
@@ -70,36 +44,6 @@ class Course:
     def has_everywhere(self, version: str) -> bool:
         """Whether it is copied to regions that are added."""
         return any(channel.version == version for channel in self.channels)
-
-
-def remembered(owner: Owner, views: Iterable[RegionView], named: Collection[str] = (), now: float = 0.0) -> dict[str, Remembered]:
-    """The versions of this owner that are found in these places, by version.
-
-    Of those that a channel names also what was released: whoever deletes such an ImageVersion by hand finds it there again.
-    """
-    found: dict[str, Remembered] = {}
-    for view in views:
-        for image in view.images:
-            origin = parse_source(image.tags.get(identity.SOURCE, ""))
-            version = image.tags.get(identity.VERSION, "")
-            mine = identity.owner_of(image.tags) == owner or (version in named and identity.released_by(image.tags) == owner)
-            if not mine or origin is None or not version or image.state in GONE:
-                continue
-            before = found.get(version)
-            regions = (before.regions if before else frozenset()) | {view.place.region}
-            made_at = min(image.created_epoch_seconds, before.made_at) if before else image.created_epoch_seconds
-            deprecated = (before is not None and before.deprecated) or 0 < image.deprecation_epoch_seconds <= now
-            disabled = (before is not None and before.disabled) or undo.disabled_since(image) > 0
-            told = before.notes if before and before.notes else _notes(owner, version, image)
-            adopted = dict(before.adopted) if before else {}
-            if image.tags.get(identity.ROLE) == identity.ADOPTED_ROLE:
-                adopted[view.place.region] = image
-            found[version] = Remembered(version, image.name, *origin, regions, made_at, deprecated, disabled, told, adopted)
-    return found
-
-
-def _notes(owner: Owner, version: str, image: Image) -> str:
-    return notes.recalled(owner.name, version, image.tags.get(identity.NOTES, ""), image.description)
 
 
 def merged_sharing(image: GoldenImage, lists: Sequence[ShareList]) -> Grants | Problem | None:
@@ -231,7 +175,7 @@ def _restored(image: GoldenImage, sharing: Grants | None, memory: Remembered, he
     fresh = ImageVersionSpec(
         golden_image=image.name,
         version=memory.version,
-        source=_declared_source(memory.source),
+        source=declared_source(memory.source),
         region=memory.home_region,
         account_ref=image.spec.account_ref,
         name=memory.name,
@@ -266,8 +210,8 @@ def conflict(image: GoldenImage, children: Mapping[str, ImageVersion], known: Ma
     child, memory = children.get(spec.version), known.get(spec.version)
     if child is not None and (child.spec.source != spec.source or child.spec.region != spec.region):
         before = f"{child.spec.source.id} in {child.spec.region}"
-    elif memory is not None and (_id(memory.source), memory.home_region) != (spec.source.id, spec.region):
-        before = f"{_id(memory.source)} in {memory.home_region}"
+    elif memory is not None and (source_id(memory.source), memory.home_region) != (spec.source.id, spec.region):
+        before = f"{source_id(memory.source)} in {memory.home_region}"
     else:
         return None
     return Problem(
@@ -307,38 +251,3 @@ def ec2_name(image: GoldenImage, version: str) -> str:
     """The AMI name of a version: the template filled in. A `+` of the version becomes `_`, because EC2 names know no plus."""
     filled = image.spec.name_template.replace("{image}", image.name).replace("{namespace}", image.namespace)
     return filled.replace("{version}", version.replace("+", "_"))
-
-
-def _declared_source(source: Source) -> api.Source:
-    match source:
-        case ImageSource(image_id=image_id, adopt=adopt):
-            return api.Source(image=api.ImageSource(id=image_id, adopt=adopt))
-        case InstanceSource(instance_id=instance_id, reboot=reboot, volumes=volumes):
-            extra = tuple(
-                api.ExtraVolume.model_validate(
-                    {"device_name": v.device_name, "size_gib": v.size_gib, "volume_type": v.volume_type, "snapshot_id": v.snapshot_id}
-                )
-                for v in volumes
-            )
-            return api.Source(instance=api.InstanceSource(id=instance_id, reboot=reboot, volumes=extra))
-        case SnapshotSource():
-            return api.Source(
-                snapshot=api.SnapshotSource.model_validate(
-                    {
-                        "id": source.snapshot_id,
-                        "architecture": source.architecture,
-                        "boot_mode": source.boot_mode,
-                        "root_device_name": source.root_device_name,
-                        "ena_support": source.ena_support,
-                        "imds_support": source.imds_support,
-                        "tpm_support": source.tpm_support,
-                        "volume_type": source.volume_type,
-                    }
-                )
-            )
-
-
-def _id(source: Source) -> str:
-    match source:
-        case ImageSource(image_id=source_id) | InstanceSource(instance_id=source_id) | SnapshotSource(snapshot_id=source_id):
-            return source_id

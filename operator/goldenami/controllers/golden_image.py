@@ -19,6 +19,7 @@ from goldenami.controllers.families_adopted import Search
 from goldenami.controllers.family import Course
 from goldenami.controllers.golden_image_status import Moved
 from goldenami.controllers.mirror import Children, passed_on
+from goldenami.controllers.remembered import remembered
 from goldenami.controllers.rendering import Rendering, children_of
 from goldenami.controllers.retained import Retained
 from goldenami.controllers.subject import Seen
@@ -63,8 +64,8 @@ class GoldenImages:
         memory = channels.remember(self.world, seen.declared, account, views)
         # The declared version is rendered from the spec, whatever became of its images.
         named = named_versions(channels.declared_channels(seen.declared), memory.standings.values()) - {seen.declared.spec.version}
-        known = family.remembered(self._owner(seen), views, named, self.world.now())
-        search = Search(self.world, seen, account, views, children, known)
+        recalled = remembered(self._owner(seen), views, named, self.world.now())
+        search = Search(self.world, seen, account, views, children, recalled.versions)
         adoption = search.find(fresh=seen.asked and not passed_on(seen, children))
         known = adoption.known
         reused = family.conflict(seen.declared, children, known)
@@ -75,8 +76,8 @@ class GoldenImages:
         course = self._course(seen, memory.standings, made_at)
         retained = self._retained(seen, children, views, course)
         refused = rendering.all(children, course, retained)
-        if refused is not None:
-            return self._stopped(seen, ConditionType.SOURCE_READY, refused)
+        if seen.declared.spec.version in refused:
+            return self._stopped(seen, ConditionType.SOURCE_READY, refused[seen.declared.spec.version])
         decisions = channels.decide(self.world, seen.declared, memory, children)
         if not seen.mutable:
             decisions = channels.only_observed(decisions, memory)
@@ -86,8 +87,8 @@ class GoldenImages:
             course = self._course(seen, moved, made_at)
             retained = self._retained(seen, children, views, course)
             refused = rendering.all(children, course, retained)
-            if refused is not None:
-                return self._stopped(seen, ConditionType.SOURCE_READY, refused)
+            if seen.declared.spec.version in refused:
+                return self._stopped(seen, ConditionType.SOURCE_READY, refused[seen.declared.spec.version])
         published = publish.publish(self.world, seen.obj, seen.declared, account, children, decisions, mutable=seen.mutable)
         kept = config_map.keep(self.world, seen.obj, seen.declared, decisions, mutable=seen.mutable)
         for version in retention.remove_retired(self.world, seen.obj, children, retained, mutable=seen.mutable):
@@ -96,7 +97,8 @@ class GoldenImages:
         everywhere = self._everywhere(seen, account, children, views)
         left = orphans.look(self.world, seen, account, children, everywhere, retained.policy)
         held = cost.of_family(self._owner(seen), everywhere, orphans.borrowed(self.world, account, children))
-        return golden_image_status.tell(self.world, seen, account, children, told, published, retained, held, left, adoption)
+        amiss = (*recalled.problems({*children, seen.declared.spec.version}), *refused.values())
+        return golden_image_status.tell(self.world, seen, account, children, told, published, retained, held, left, adoption, amiss)
 
     def _everywhere(self, seen: Seen[GoldenImage], account: Account, children: Children, views: list[RegionView]) -> list[RegionView]:
         """Where the versions are, besides where they are declared now: from listings that the versions read."""

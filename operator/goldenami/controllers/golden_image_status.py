@@ -1,5 +1,6 @@
 """What a GoldenImage's status says, and when to look again."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -65,13 +66,16 @@ def tell(
     held: Storage,
     left: Left,
     adoption: Adoption,
+    amiss: Sequence[Problem],
 ) -> Outcome:
-    """The status after a look that came to its end."""
+    """The status after a look that came to its end. `amiss`: versions and images that nothing could be made of; the others went on."""
     declared = seen.declared
+    source, *others = (mirrored(kind, declared, children) for kind in MIRRORED)
     results = (
         ConcernResult(ConditionType.ACCOUNTS_READY, Reason.SUCCEEDED, f"account {account.account_id}"),
         *adoption.results,
-        *(mirrored(kind, declared, children) for kind in MIRRORED),
+        judge.with_problems(source, amiss),
+        *others,
         *moved.results(seen.declared),
         published.result,
         *retention.results(retained, children),

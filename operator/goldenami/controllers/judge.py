@@ -1,6 +1,7 @@
 """From findings to conditions: the worst of a concern's regions decides, and the message names every region that differs from it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from goldenami.api.conditions import ConcernResult, Condition, ConditionType, find
 from goldenami.api.reasons import Outcome, Reason
@@ -38,6 +39,17 @@ def retention(findings: Sequence[Finding]) -> ConcernResult:
 
 def of_problem(kind: ConditionType, problem: Problem) -> ConcernResult:
     return ConcernResult(kind, problem.reason, problem.message)
+
+
+def with_problems(result: ConcernResult, problems: Sequence[Problem]) -> ConcernResult:
+    """The result, or what is worse; of what is equally bad all is told."""
+    candidates = (result, *(of_problem(result.type, problem) for problem in problems))
+    worst = min(candidates, key=lambda one: _SEVERITY.index(one.outcome))
+    if worst.outcome is Outcome.DONE:
+        return result
+    messages = list(dict.fromkeys(one.message for one in candidates if one.outcome is worst.outcome))
+    more = f"; and {len(messages) - _SHOWN} more" if len(messages) > _SHOWN else ""
+    return replace(worst, message="; ".join(messages[:_SHOWN]) + more)
 
 
 def carried(kind: ConditionType, previous: Sequence[Condition]) -> tuple[ConcernResult, ...]:

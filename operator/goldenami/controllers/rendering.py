@@ -8,8 +8,9 @@ from goldenami.api.image_version import Grants, ImageVersion
 from goldenami.api.kinds import IMAGE_VERSION
 from goldenami.api.reasons import EventReason, Reason
 from goldenami.controllers import family
-from goldenami.controllers.family import Course, Remembered
+from goldenami.controllers.family import Course
 from goldenami.controllers.mirror import Children
+from goldenami.controllers.remembered import Remembered
 from goldenami.controllers.retained import Retained
 from goldenami.controllers.subject import Seen
 from goldenami.controllers.world import World
@@ -29,15 +30,17 @@ class Rendering:
     known: Mapping[str, Remembered]
     """The versions that AWS holds images of."""
 
-    def all(self, children: Children, course: Course, retained: Retained) -> Problem | None:
-        """Renders every version that shall be, into `children`; a Problem for the first that is refused."""
+    def all(self, children: Children, course: Course, retained: Retained) -> dict[str, Problem]:
+        """Renders every version that shall be, into `children`; by version, why one is refused. The others are none the worse for it."""
+        refused: dict[str, Problem] = {}
         for version, spec in family.render(self.seen.declared, self.sharing, children, self.known, course, retained).items():
             rendered = self._one(family.body(self.seen.declared, spec), restored=version in self.known and version not in children)
             if isinstance(rendered, Problem):
-                return rendered
+                refused[version] = rendered
+                continue
             self._tell_stage(children.get(version), rendered, retained)
             children[version] = rendered
-        return None
+        return refused
 
     def _tell_stage(self, before: ImageVersion | None, after: ImageVersion, retained: Retained) -> None:
         """Of a version that was rendered before: what it is declared to be at first is no news."""

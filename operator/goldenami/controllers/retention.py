@@ -13,8 +13,9 @@ from goldenami.api.reasons import EventReason, Reason
 from goldenami.api.reasons import Outcome as Meaning
 from goldenami.api.retention_policy import RetentionPolicy, RetentionPolicySpec
 from goldenami.controllers import judge
-from goldenami.controllers.family import GONE, Course
+from goldenami.controllers.family import Course
 from goldenami.controllers.mirror import Children, is_current
+from goldenami.controllers.remembered import GONE
 from goldenami.controllers.retained import Retained
 from goldenami.controllers.world import World
 from goldenami.kube.client import Body
