@@ -59,6 +59,19 @@ def test_the_same_value_again_is_no_request_and_another_one_is(world: World, sha
     assert all(1 <= after[region] - seen[region] <= 2 for region in seen), (seen, after)
 
 
+def test_a_request_longer_than_a_status_can_repeat_is_one_and_freezes_nothing(world: World) -> None:
+    world.apply(declared(world, interval="1h"))
+    world.ready()
+    ask(world, "x" * 300)
+    world.patch("awsaccount", world.account_ref, {"metadata": {"annotations": {REQUESTED: "y" * 300}}})
+
+    eventually(lambda: handled(world) == "x" * 256, "handled", told=world.told)
+    assert handled(world, "imageversion", "web-1.0.0") == "x" * 256
+    eventually(lambda: handled(world, "awsaccount", world.account_ref) == "y" * 256, "handled by the account", told=world.told)
+    world.patch("goldenimage", "web", {"spec": {"tags": {"team": "web"}}})
+    world.ready()
+
+
 def test_a_request_heals_what_backs_off_at_once(world: World) -> None:
     fault = world.aws.lab.add_fault("refuse", operation="CopyImage", account=world.account, code="UnauthorizedOperation", times=1000)
     world.apply(declared(world, interval="1h"))

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 
 from goldenami.api.conditions import Condition
-from goldenami.api.fields import ATOMIC, AccountId, Cel, Partition, Shaped, list_map, rules, text
+from goldenami.api.fields import ATOMIC, AccountId, Cel, HandledRequest, Partition, Shaped, list_map, rules, text
 from goldenami.api.meta import Model, Resource
 
 RoleArn = Annotated[
@@ -131,7 +131,7 @@ class AWSAccountStatus(Model):
     """The metadata.generation that this status is about; -1 before the operator has seen the object."""
     conditions: Annotated[tuple[Condition, ...], Field(max_length=8), list_map("type")] = ()
     """Ready: the credentials lead to the account that spec.accountId says."""
-    last_handled_reconcile: Annotated[str, text(256, 0)] | None = None
+    last_handled_reconcile: HandledRequest | None = None
     """The last value of the annotation goldenami.dev/reconcile-requested that was acted on."""
     account_id: AccountId | None = None
     """The account that AWS said the credentials belong to."""

@@ -110,6 +110,9 @@ MAX_TAGS = 40
 MAX_SNAPSHOTS = 32
 """Snapshots of one image: an instance takes about 27 EBS volumes."""
 
+MAX_REQUEST = 256
+"""Characters of the annotation that asks for a look that are looked at: an annotation may hold anything, a status may not."""
+
 SHORT = 64
 """Longer than any id whose length the pattern fixes: the API server does not come to our sentence when a string exceeds maxLength."""
 
@@ -227,6 +230,7 @@ Ec2Name = Annotated[
 
 Description = Annotated[str, text(255)]
 Notes = Annotated[str, text(512)]
+HandledRequest = Annotated[str, text(MAX_REQUEST, 0)]
 Message = Annotated[str, text(MESSAGE_LENGTH, 0)]
 PlanLine = Annotated[str, text(PLAN_LINE_LENGTH)]
 Arn = Annotated[str, text(2048)]

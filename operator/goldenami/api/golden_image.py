@@ -15,6 +15,7 @@ from goldenami.api.fields import (
     DeletionPolicy,
     Description,
     ForeignGrantsPolicy,
+    HandledRequest,
     ImageId,
     Interval,
     ManagementPolicy,
@@ -345,7 +346,7 @@ class GoldenImageStatus(Model):
     """The metadata.generation that this status is about; -1 before the operator has seen the object."""
     conditions: Annotated[tuple[Condition, ...], Field(max_length=16), list_map("type")] = ()
     """Ready is the summary; Reconciling and Stalled are present only while true; the others are one per concern."""
-    last_handled_reconcile: Annotated[str, text(256, 0)] | None = None
+    last_handled_reconcile: HandledRequest | None = None
     """The last value of the annotation goldenami.dev/reconcile-requested that was acted on."""
     version: SemVer | None = None
     """The declared version."""

@@ -20,6 +20,7 @@ from goldenami.api.fields import (
     Description,
     Ec2Name,
     ForeignGrantsPolicy,
+    HandledRequest,
     ImageId,
     Interval,
     ManagementPolicy,
@@ -257,7 +258,7 @@ class ImageVersionStatus(Model):
     """The metadata.generation that this status is about; -1 before the operator has seen the object."""
     conditions: Annotated[tuple[Condition, ...], Field(max_length=16), list_map("type")] = ()
     """Ready is the summary; Reconciling and Stalled are present only while true; the others are one per concern."""
-    last_handled_reconcile: Annotated[str, text(256, 0)] | None = None
+    last_handled_reconcile: HandledRequest | None = None
     """The last value of the annotation goldenami.dev/reconcile-requested that was acted on."""
     source: SourceStatus | None = None
     """The image that replicas are copied from."""

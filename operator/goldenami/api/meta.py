@@ -6,7 +6,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
-from goldenami.api.fields import ObjectName
+from goldenami.api.fields import MAX_REQUEST, ObjectName
 from goldenami.api.kinds import RECONCILE_REQUESTED, Key
 
 
@@ -82,8 +82,8 @@ class ObjectMeta(Model):
 
     @property
     def reconcile_requested(self) -> str:
-        """The value of the annotation that asks for a look at once; empty when nobody asked."""
-        return self.annotations.get(RECONCILE_REQUESTED, "")
+        """The value of the annotation that asks for a look at once, as far as a status can repeat it; empty when nobody asked."""
+        return self.annotations.get(RECONCILE_REQUESTED, "")[:MAX_REQUEST]
 
     def asks_for_look(self, handled: str | None) -> bool:
         """Whether somebody asked for a look that `handled`, the status's lastHandledReconcile, does not know of yet."""
