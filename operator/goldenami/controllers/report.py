@@ -13,7 +13,7 @@ from goldenami.api.reasons import EventReason, Outcome, Reason
 from goldenami.api.storage import StorageStatus
 from goldenami.controllers import caretaker, evidence_status
 from goldenami.kube.client import Body
-from goldenami.plan import cost, identity, undo
+from goldenami.plan import attempts, cost, identity, undo
 from goldenami.plan.actions import Action, CopyImage
 from goldenami.plan.cost import Storage
 from goldenami.plan.desired import ImageSource, Version
@@ -259,9 +259,10 @@ def _pause(finding: Finding, observed: Observed, *, acts: bool) -> float | None:
         return IN_USE_LOOK_SECONDS
     if finding.reason is Reason.EVIDENCE_INCOMPLETE and finding.outcome is Outcome.PROGRESSING:
         return _until_told(finding, observed)
-    if finding.reason is Reason.COPY_FAILED:
-        return 5 * STEP_SECONDS
     image = finding.image
+    if finding.reason is Reason.COPY_FAILED:
+        # It can also go away before: a person may deregister it to have another at once.
+        return min(LONGEST_POLL_SECONDS, max(STEP_SECONDS, attempts.wait_seconds(observed.now, image))) if image else 5 * STEP_SECONDS
     if image is not None and image.state == "pending":
         age = max(0.0, observed.now - image.created_epoch_seconds)
         return min(LONGEST_POLL_SECONDS, max(SHORTEST_POLL_SECONDS, POLL_SHARE * age))

@@ -1,6 +1,6 @@
 """Attempts: which try of a copy comes next, and when. Each further one needs a new client token, so its number has to survive everything.
 
-It is kept in a tag of the image, and in the status from the moment before the call. Attempts come in series of five: the wait doubles
+It is kept in a tag of the image, and in the status from the moment before the call. Attempts come in series of five: the wait grows
 within a series, after its last failure a person has to look, and an image that was there and is gone starts a new one.
 """
 
@@ -12,8 +12,10 @@ from goldenami.plan.observed import Finding, Need, NeedKind, Observed, Recorded,
 from goldenami.plan.values import Image
 
 MAX_ATTEMPTS = 5
-RETRY_BASE_SECONDS = 10.0
+RETRY_BASE_SECONDS = 60.0
+RETRY_FACTOR = 4.0
 RETRY_CAP_SECONDS = 3600.0
+"""What makes copies fail, as a key that is disabled, lasts minutes to hours: a series spans more than an hour."""
 
 
 def place_in_series(attempt: int) -> int:
@@ -26,12 +28,19 @@ def new_series(attempt: int) -> int:
     return attempt - place_in_series(attempt) + MAX_ATTEMPTS + 1
 
 
-def may_retry(now: float, failed: Image) -> bool:
-    """Whether the wait after a failure is over, counted from the creation of what failed: a copy that took an hour to fail has waited."""
+def wait_seconds(now: float, failed: Image) -> float:
+    """Until the next attempt may come, 0 if at once. Counted from the creation of what failed, as EC2 does not tell when it did: a copy
+    that took an hour to fail has waited.
+    """
     elapsed = now - failed.created_epoch_seconds
-    wait = min(RETRY_BASE_SECONDS * 2 ** (place_in_series(identity.attempt_of(failed.tags)) - 1), RETRY_CAP_SECONDS)
+    longer = place_in_series(identity.attempt_of(failed.tags)) - 1
+    wait = min(RETRY_BASE_SECONDS * RETRY_FACTOR**longer, RETRY_CAP_SECONDS)
     # A creation in the future means that the clocks disagree; then the cap on attempts alone has to do.
-    return not 0 <= elapsed < wait
+    return max(0.0, wait - elapsed) if elapsed >= 0 else 0.0
+
+
+def may_retry(now: float, failed: Image) -> bool:
+    return wait_seconds(now, failed) == 0
 
 
 def last_failed(images: tuple[Image, ...]) -> Image | None:
