@@ -4,10 +4,13 @@ import itertools
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
+from goldenami.aws.effects import Effects
 from goldenami.aws.errors import FixTheSpec, Unreachable
+from goldenami.aws.inventory import Inventory
 from goldenami.local.aws import LocalAws, lab
 from goldenami.plan import actions as do
 from goldenami.plan import identity
@@ -337,6 +340,101 @@ class TestPermissions:
             assert sum(door.counts(operation="*Attribute").values()) == 10
         assert [len(each) for each in rounds] == [5, 5, 5]
         assert len(set.union(*rounds)) == 12
+
+    def restarted(self, door: Door) -> Door:
+        """Another process: it knows nothing of what the first one read, and relies on it."""
+        woken: list[tuple[Owner, str]] = []
+        inventory = Inventory(
+            door.calls, clock=lab.current().clock.now, on_change=lambda owner, version: woken.append((owner, version)), audit_calls=10
+        )
+        other = replace(door, inventory=inventory, effects=Effects(door.calls, inventory), woken=woken)
+        self.rely_on(other)
+        return other
+
+    def rely_on(self, door: Door) -> None:
+        for image in look(door).images:
+            door.inventory.cached_grants(door.away, image.image_id, relied_on=True)
+
+    def test_after_a_restart_the_audit_finds_what_no_process_has_read_since(self, door: Door) -> None:
+        image_id, quiet = owned(door, 2)
+        self.read(door)
+        self.shared(door, image_id)
+        other = self.restarted(door)
+        assert other.inventory.cached_grants(door.away, image_id) is None
+        door.cloud.pass_time(61.0)
+        look(other)
+        assert (OWNER, VERSION) in other.woken
+        found = {name: other.inventory.cached_grants(door.away, name) for name in (image_id, quiet)}
+        assert {name: grants and grants.launch for name, grants in found.items()} == {
+            image_id: Principals(frozenset({FRIEND})),
+            quiet: Principals(),
+        }
+
+    def test_what_is_read_for_the_first_time_includes_the_grants_on_its_keys(self, door: Door) -> None:
+        key = door.cloud.key(door.away.region)
+        copy = do.CopyImage(door.away, door.cloud.image(), "us-east-1", "web-2", "token", kms_key_id=key, tags=TAGS)
+        image_id = door.effects.perform(copy)
+        door.cloud.pass_time()
+        door.effects.perform(do.GrantKey(door.away, key, identity.grant_name(OWNER, VERSION, "eu-west-1", FRIEND), FRIEND))
+        other = self.restarted(door)
+        door.cloud.pass_time(61.0)
+        door.forget_audit()
+        look(other)
+        assert door.counts(operation="*Attribute") | door.counts(operation="kms.*") == {
+            "ec2.DescribeImageAttribute": 1,
+            "ec2.DescribeSnapshotAttribute": 1,
+            "kms.DescribeKey": 1,
+            "kms.ListGrants": 1,
+        }
+        assert other.woken == [(OWNER, VERSION)]
+        known = other.inventory.cached_grants(door.away, image_id)
+        assert known is not None
+        assert [row.grantee for row in known.keys[key]] == [FRIEND]
+
+    def test_after_a_restart_each_look_stays_within_the_budget_until_everything_is_known(self, door: Door) -> None:
+        made = owned(door, 12)
+        self.read(door)
+        other = self.restarted(door)
+        rounds = []
+        for _ in range(3):
+            door.cloud.pass_time(61.0)
+            door.forget_audit()
+            self.rely_on(other)
+            assert sum(door.counts(operation="*Attribute").values()) == 10
+            assert door.counts() == door.counts(operation="*Attribute") | {"ec2.DescribeImages": 1, "ec2.DescribeSnapshots": 1}
+            rounds.append({name for name in made if other.inventory.cached_grants(door.away, name)})
+        assert [len(each) for each in rounds] == [5, 10, 12]
+
+    def test_what_nobody_relies_on_is_not_read(self, door: Door) -> None:
+        owned(door)
+        door.cloud.pass_time(61.0)
+        door.forget_audit()
+        look(door)
+        assert door.counts(operation="*Attribute") == {}
+
+    def test_an_image_that_cannot_be_read_is_not_in_the_others_way(self, door: Door) -> None:
+        closed, *others = sorted(owned(door, 12))
+        other = self.restarted(door)
+        door.fault("refuse", operation="DescribeImageAttribute", resource=closed, code="UnauthorizedOperation", times=100)
+        for _ in range(3):
+            door.cloud.pass_time(61.0)
+            self.rely_on(other)
+        assert [name for name in others if other.inventory.cached_grants(door.away, name) is None] == []
+        door.cloud.aws.lab.clear_faults()
+        for _ in range(3):
+            door.cloud.pass_time(61.0)
+            self.rely_on(other)
+        assert other.inventory.cached_grants(door.away, closed) is not None
+
+    def test_what_an_audit_found_before_it_was_throttled_is_told(self, opened: Open) -> None:
+        door = opened(audit_calls=10)
+        first, *_ = sorted(owned(door, 3))
+        self.read(door)
+        self.shared(door, first)
+        door.cloud.pass_time(61.0)
+        door.fault("refuse", operation="DescribeImageAttribute", nth=2, code="RequestLimitExceeded")
+        look(door)
+        assert door.woken == [(OWNER, VERSION)]
 
     def test_at_rest_a_look_is_three_reads_and_the_audit_s_budget(self, opened: Open) -> None:
         door = opened(audit_calls=10)

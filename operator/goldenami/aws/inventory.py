@@ -47,8 +47,8 @@ class Inventory:
     """Safe to use from several threads.
 
     `on_change(owner, version)` is called, in the thread that read, when a listing or the audit shows that an owner's images, snapshots or
-    permissions are not as they were. The audit re-reads the longest unread permissions after a listing, at most every `audit_seconds`, in
-    about `audit_calls` calls.
+    permissions are not as they were, or are known for the first time. After a listing, at most every `audit_seconds`, the audit reads
+    permissions in about `audit_calls` calls: those that are relied on and were never read by this process, then those read longest ago.
     """
 
     def __init__(
@@ -142,11 +142,14 @@ class Inventory:
         """
         return self._at(place).permissions.get(image, key_arns, not_older_than)
 
-    def cached_grants(self, place: Place, image_id: str) -> Grants | None:
-        """What was last read or written of the image, its snapshots and their keys; None when any of it is unknown. Nothing is read."""
+    def cached_grants(self, place: Place, image_id: str, *, relied_on: bool = False) -> Grants | None:
+        """What was last read or written of the image, its snapshots and their keys; None when any of it is unknown. Nothing is read.
+
+        `relied_on`: it matters to the caller, who believes what was written down before. The audit then reads what is unknown.
+        """
         kept = self._at(place)
         image = kept.holding.image(image_id)
-        return kept.permissions.cached(image, kept.holding.key_arns(image)) if image else None
+        return kept.permissions.cached(image, kept.holding.key_arns(image), relied_on=relied_on) if image else None
 
     # Single things.
 
@@ -262,7 +265,7 @@ class Inventory:
                     # Who has images there has parameters there.
                     Parameters(place, self._calls, self._clock, expected=holding.owners),
                     evidence.Listings(place, self._calls, self._clock),
-                    # Not right away: what is known was just read.
+                    # Not right away: who looks first reads what has to be known at once.
                     audited_at=self._clock(),
                 )
             return self._places[place]
@@ -273,13 +276,10 @@ class Inventory:
         try:
             kept.audited_at = self._clock()
             images = {image.image_id: image for image in kept.holding.view().images}
-            differing = kept.permissions.audit(images, self._audit_calls)
-        except AwsError:
-            # The next audit comes round; what was reached is dated, so it begins where this one ended.
-            return
+            told = kept.permissions.audit(images, kept.holding.key_arns, self._audit_calls)
         finally:
             kept.auditing.release()
-        self._tell({(owner, image.tags.get(VERSION, "")) for image in differing if (owner := owner_of(image.tags))})
+        self._tell({(owner, image.tags.get(VERSION, "")) for image in told if (owner := owner_of(image.tags))})
 
     def _tell(self, changed: Iterable[tuple[Owner, str]]) -> None:
         for owner, version in sorted(changed):

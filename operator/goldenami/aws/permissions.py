@@ -1,16 +1,17 @@
 """Who may launch our images, copy their snapshots and use their keys: read one resource a call, remembered, and audited by turns.
 
 EC2 tells launch permissions for one image a call and has no listing of them, so they are read when somebody asks, kept in step with our own
-writes, and looked at again by an audit that reads the longest unread ones within a budget.
+writes, and looked at again by an audit that reads the longest unread ones within a budget; first those that this process has never read.
 """
 
+import math
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from goldenami.aws import translate
 from goldenami.aws.calls import Calls
-from goldenami.aws.errors import NotFound
+from goldenami.aws.errors import AwsError, ShuttingDown, Throttled, Unreachable
 from goldenami.plan.values import NOBODY, Grants, Image, KeyGrant, Place, Principals
 
 
@@ -49,6 +50,10 @@ class Permissions:
         self._lock = threading.Lock()
         self._images: dict[str, _Record] = {}
         self._keys: dict[str, _Key] = {}
+        self._unread: set[str] = set()
+        """Images of which something is unknown that somebody relies on."""
+        self._tried: dict[str, float] = {}
+        """When the audit last turned to an image or a key, whatever came of it: one that cannot be read is not in the others' way."""
 
     def get(self, image: Image, key_arns: Iterable[str], not_older_than: float) -> Grants:
         """Reads what is unknown or older. Raises AwsError."""
@@ -56,13 +61,18 @@ class Permissions:
         if record is None or record.read_at < not_older_than or not record.covers(image.snapshot_ids):
             record = self._read_image(image)
         keys = {arn: self._key(arn, image.image_id, not_older_than) for arn in key_arns}
+        with self._lock:
+            self._unread.discard(image.image_id)
         return self._told(record, image.snapshot_ids, keys)
 
-    def cached(self, image: Image, key_arns: Iterable[str]) -> Grants | None:
-        """None when any part of it is unknown: nothing is read."""
+    def cached(self, image: Image, key_arns: Iterable[str], *, relied_on: bool) -> Grants | None:
+        """None when any part of it is unknown: nothing is read. What is relied on all the same is read by the next audit."""
         record = self._images.get(image.image_id)
         keys = {arn: self._keys.get(arn) for arn in key_arns}
         if record is None or not record.covers(image.snapshot_ids) or not all(keys.values()):
+            if relied_on:
+                with self._lock:
+                    self._unread.add(image.image_id)
             return None
         for arn in keys:
             self._concerns(arn, image.image_id)
@@ -104,34 +114,51 @@ class Permissions:
             self._images.pop(name, None)
             self._keys.pop(name, None)
 
-    def audit(self, images: Mapping[str, Image], budget: int) -> list[Image]:
-        """Reads again what was read longest ago, in about `budget` calls: the images whose permissions turned out to be different."""
-        differing: list[Image] = []
+    def audit(self, images: Mapping[str, Image], keys_of: Callable[[Image], Iterable[str]], budget: int) -> list[Image]:
+        """Reads what was never read, then again what was read longest ago, within `budget` calls or one that needs more.
+
+        The images whose permissions turned out to be different, or are known from now on: their owners have something to compare.
+        """
+        told: list[Image] = []
+        left = budget
         for name in self._by_age(images):
-            if budget <= 0:
+            image = images.get(name)
+            cost = self._cost(image, keys_of(image)) if image else 1
+            if left < budget and cost > left:
                 break
-            if image := images.get(name):
-                budget -= 1 + len(image.snapshot_ids)
-                differing += self._audit_image(image)
-            else:
-                budget -= 1
-                differing += self._audit_key(name, images)
-        return differing
+            left -= cost
+            self._tried[name] = self._clock()
+            try:
+                told += self._audit_image(image, keys_of(image)) if image else self._audit_key(name, images)
+            except (Throttled, Unreachable, ShuttingDown):
+                break
+            except AwsError:
+                # It is gone, or nobody may read it: that is for whoever looks after it to find out.
+                continue
+        return told
 
     def _by_age(self, images: Mapping[str, Image]) -> list[str]:
         with self._lock:
+            self._unread &= images.keys()
             for gone in self._images.keys() - images.keys():
                 del self._images[gone]
-            ages = {name: record.audited_at for name, record in self._images.items() if images[name].state == "available"}
+            ages = {name: record.audited_at for name, record in self._images.items()} | dict.fromkeys(self._unread, -math.inf)
+            ages = {name: age for name, age in ages.items() if images[name].state == "available"}
             ages |= {arn: key.audited_at for arn, key in self._keys.items() if key.image_ids & images.keys()}
+            self._tried = {name: at for name, at in self._tried.items() if name in ages}
+            ages = {name: max(age, self._tried.get(name, age)) for name, age in ages.items()}
         return sorted(ages, key=lambda name: (ages[name], name))
 
-    def _audit_image(self, image: Image) -> list[Image]:
+    def _cost(self, image: Image, key_arns: Iterable[str]) -> int:
+        """Calls that the audit of an image takes: of a key that is new, two."""
+        return 1 + len(image.snapshot_ids) + (2 * len(set(key_arns) - self._keys.keys()) if image.image_id in self._unread else 0)
+
+    def _audit_image(self, image: Image, key_arns: Iterable[str]) -> list[Image]:
         before = self._images.get(image.image_id)
-        try:
-            after = self._read_image(image)
-        except NotFound:
-            return []
+        if image.image_id in self._unread:
+            self.get(image, key_arns, not_older_than=-math.inf)
+            return [image]
+        after = self._read_image(image)
         snapshots = {name: before.snapshots.get(name, NOBODY) for name in image.snapshot_ids} if before else after.snapshots
         return [image] if before and (before.launch, snapshots) != (after.launch, after.snapshots) else []
 

@@ -90,7 +90,8 @@ class Gatherer:
             image.image_id: grants
             for view in views.values()
             for image in plan.ours(view, self.version)
-            if (grants := self.inventory.cached_grants(view.place, image.image_id)) is not None
+            # What the status says of declared sharing is believed at rest, so it has to be looked at in its turn.
+            if (grants := self.inventory.cached_grants(view.place, image.image_id, relied_on=self.version.sharing.declared)) is not None
         }
         return Observed(
             regions=views,

@@ -101,7 +101,7 @@ class ImageVersions:
             version=version,
             regions=version.regions | {version.home_region} | {replica.region for replica in status.replicas},
             freshness=self._freshness(seen),
-            recorded={replica.region: translate.recorded(replica) for replica in status.replicas},
+            recorded=translate.recorded(status),
             recorded_source_image_id=(status.source.image_id or "") if status.source else "",
             granted=report.granted(status) | version.sharing.principals,
             tag_keys=frozenset(status.tag_keys),

@@ -3,7 +3,7 @@
 from goldenami.api import source as api
 from goldenami.api.duration import parse_duration
 from goldenami.api.fields import Stage
-from goldenami.api.image_version import Grants, ImageVersion, ReplicaStatus, Retirement
+from goldenami.api.image_version import Grants, ImageVersion, ImageVersionStatus, ReplicaStatus, Retirement
 from goldenami.api.retention_policy import EvidenceRules
 from goldenami.plan import desired, notes
 from goldenami.plan.actions import Volume
@@ -11,7 +11,7 @@ from goldenami.plan.desired import DISABLE_FOR_SECONDS
 from goldenami.plan.evidence import Rules
 from goldenami.plan.identity import Owner
 from goldenami.plan.observed import Recorded
-from goldenami.plan.values import Account, Principals
+from goldenami.plan.values import NOBODY, Account, Principals
 
 
 def source(declared: api.Source) -> desired.Source:
@@ -85,8 +85,14 @@ def _rules(stage: Stage | None, retirement: Retirement) -> Rules:
     )
 
 
-def recorded(replica: ReplicaStatus) -> Recorded:
-    return Recorded(replica.image_id or "", replica.state or "", replica.attempt or 1, replica.shared_digest or "")
+def recorded(status: ImageVersionStatus) -> dict[str, Recorded]:
+    """By region."""
+    foreign = {row.region: Principals.named(row.principals) for row in status.foreign_grants}
+    return {replica.region: _recorded(replica, foreign.get(replica.region, NOBODY)) for replica in status.replicas}
+
+
+def _recorded(replica: ReplicaStatus, foreign: Principals) -> Recorded:
+    return Recorded(replica.image_id or "", replica.state or "", replica.attempt or 1, replica.shared_digest or "", foreign)
 
 
 def remembered_principals(grants: Grants | None) -> Principals:

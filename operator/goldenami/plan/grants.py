@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from goldenami.plan import identity, snapshots
 from goldenami.plan.actions import Action, GrantKey, RevokeKey, ShareImage, ShareSnapshot, UnshareImage, UnshareSnapshot
 from goldenami.plan.desired import Version
-from goldenami.plan.observed import Observed, key_arns
+from goldenami.plan.observed import Observed, Recorded, key_arns
 from goldenami.plan.values import NOBODY, Grants, Image, Principals, RegionView
 
 PUBLIC = Principals(public=True)
@@ -27,6 +27,11 @@ def foreign(version: Version, observed: Observed, target: Target, known: Grants)
     for who in known.snapshots.values():
         found |= who - Principals(accounts=accounts)
     return found - observed.granted
+
+
+def recorded(observed: Observed, region: str) -> Principals:
+    """Who was foreign there when somebody last read it, and is not declared by now."""
+    return observed.recorded.get(region, Recorded()).foreign - observed.granted
 
 
 def removed(version: Version, observed: Observed, target: Target, known: Grants) -> Principals:

@@ -63,6 +63,8 @@ class Recorded:
     attempt: int = 1
     shared_digest: str = ""
     """Digest of the sharing that was last found, or made, right."""
+    foreign: Principals = NOBODY
+    """Who had been granted what nobody declared, when that was last read."""
 
 
 @dataclass(frozen=True)

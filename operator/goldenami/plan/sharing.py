@@ -116,7 +116,8 @@ def _pending(version: Version, observed: Observed, region: str) -> Shared:
     waiting = Finding(region, Reason.SHARING_PENDING, f"{region} is shared when its image is available")
     homes = home_images(observed.regions[region], version) if region == version.home_region else ()
     exposed = [home for home in homes if home.public and home.state == "available" and not version.grantees.public]
-    return _exposed(observed, region, exposed[0]) if exposed else Shared(waiting)
+    unseen = grants.recorded(observed, region) if observed.regions[region].problem else NOBODY
+    return _exposed(observed, region, exposed[0]) if exposed else Shared(waiting, foreign=unseen)
 
 
 def _merged(shares: list[Shared], right: str) -> Shared:
@@ -143,11 +144,11 @@ def _image(version: Version, observed: Observed, region: str, target: Target, ri
     known = observed.grants.get(image.image_id)
     recorded = observed.recorded.get(region, Recorded()).shared_digest == right and not observed.asked
     if known is None and not hidden and recorded:
-        return Shared(_right(target, region), right)
+        return Shared(_right(target, region), right, grants.recorded(observed, region))
     needs = _needs(version, observed, region, image, known)
     if needs or known is None:
         told = f"reading who may launch {image.image_id} in {region}"
-        return Shared(Finding(region, Reason.UPDATING, told, image, needs=needs))
+        return Shared(Finding(region, Reason.UPDATING, told, image, needs=needs), foreign=grants.recorded(observed, region))
     if unread(version, observed.regions[region], image) and target.wanted:
         told = f"the snapshots of {image.image_id} in {region} are not listed yet"
         return Shared(Finding(region, Reason.SHARING_PENDING, told, image))

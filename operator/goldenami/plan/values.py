@@ -3,7 +3,7 @@
 `goldenami.aws` fills them, the modules beside this one decide from them. Times are epoch seconds; sizes are GiB.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -85,6 +85,17 @@ class Principals:
             *sorted(self.accounts),
             *sorted(self.organization_arns),
             *sorted(self.organizational_unit_arns),
+        )
+
+    @classmethod
+    def named(cls, names: Iterable[str]) -> "Principals":
+        """Those that `names` gave."""
+        told = frozenset(names)
+        return cls(
+            frozenset(name for name in told if name.isdigit()),
+            frozenset(name for name in told if ":organization/" in name),
+            frozenset(name for name in told if ":ou/" in name),
+            public="all" in told,
         )
 
 

@@ -326,6 +326,38 @@ def test_a_reading_that_is_there_is_compared_whatever_was_recorded() -> None:
     assert look(TO_ALICE, granted(), recorded=right).finding.actions
 
 
+KEEP_ALICE = keeping(accounts(ALICE))
+KNOWN_FOREIGN = {PARIS: Recorded("ami-1", "available", shared_digest=sharing.digest(KEEP_ALICE, AMI), foreign=accounts(EVE))}
+
+
+@pytest.mark.parametrize(
+    ("of", "grants", "changes", "foreign"),
+    [
+        pytest.param(KEEP_ALICE, None, {}, accounts(EVE), id="are as they were where nobody has read them since"),
+        pytest.param(KEEP_ALICE, None, {"asked": True}, accounts(EVE), id="and until they are read, which may fail"),
+        pytest.param(keeping(accounts(ALICE, EVE)), None, {"granted": accounts(ALICE, EVE)}, NOBODY, id="but not who is declared by now"),
+        pytest.param(KEEP_ALICE, RIGHT, {}, NOBODY, id="nor who turned out to be gone"),
+        pytest.param(KEEP_ALICE, granted(accounts(ALICE, BOB), {"snap-1": accounts(ALICE)}), {}, accounts(BOB), id="and others are found"),
+    ],
+)
+def test_foreign_grants_that_were_written_down(of: Version, grants: Grants | None, changes: dict[str, Any], foreign: Principals) -> None:
+    assert look(of, grants, recorded=KNOWN_FOREIGN, **changes).foreign == foreign
+
+
+def test_foreign_grants_of_a_region_that_cannot_be_read_stay_written_down() -> None:
+    unreachable = replace(view(), problem=Problem(Reason.REGION_UNREACHABLE, "no answer"))
+    (shared,) = sharing.look(KEEP_ALICE, observed(unreachable, recorded=KNOWN_FOREIGN), (replace(GOOD, image=None),))
+    assert shared.foreign == accounts(EVE)
+    (shared,) = sharing.look(KEEP_ALICE, observed(recorded=KNOWN_FOREIGN), (replace(GOOD, image=None),))
+    assert shared.foreign == NOBODY
+
+
+def test_principals_are_found_again_by_their_names() -> None:
+    unit = "arn:aws:organizations::111111111111:ou/o-1234567890/ou-ab12-cdefghij"
+    everybody = Principals(frozenset({ALICE, BOB}), frozenset({ORGANIZATION}), frozenset({unit}), public=True)
+    assert Principals.named(everybody.names()) == everybody
+
+
 def test_permissions_are_not_read_before_the_snapshots_that_tell_the_keys() -> None:
     seen = observed(replace(view(AMI), snapshots={}))
     (shared,) = sharing.look(TO_ALICE, seen, (GOOD,))
