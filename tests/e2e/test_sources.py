@@ -196,6 +196,22 @@ def test_an_instance_becomes_the_home_replica_as_declared(corner: World, name: s
     assert made(corner, name) == ["ec2.CreateImage", "ec2.CopyImage"]
 
 
+def test_no_machine_is_rebooted_for_an_image_that_no_region_can_take(corner: World, name: str) -> None:
+    instance = corner.ec2().run_instances(ImageId=corner.seed(), MinCount=1, MaxCount=1, InstanceType="t3.micro")["Instances"][0][
+        "InstanceId"
+    ]
+    replicas = [{"region": AWAY, "kmsKeyId": "alias/nobody"}]
+    corner.apply(declared(corner, name, source={"instance": {"id": instance, "reboot": True}}, replicas=replicas))
+
+    condition = corner.reason("EncryptionKeyInvalid", name)
+
+    assert f"no image is made from instance {instance}" in condition["message"]
+    assert (made(corner, name), images_of(corner, name)) == ([], [])
+    # One region that takes it is enough.
+    corner.patch("goldenimage", name, {"spec": {"replicas": [{"region": FAR}, *replicas]}})
+    until(corner, lambda: made(corner, name) == ["ec2.CreateImage", "ec2.CopyImage"], "made and copied to the other region")
+
+
 def test_a_name_that_somebody_elses_image_holds_is_told_and_that_image_left_alone(corner: World, name: str) -> None:
     holder = corner.seed(name=f"{name}-1.0.0")
 

@@ -16,6 +16,29 @@ def look(version: Version, replica: Replica, observed: Observed, *, encrypted: b
     return _key(replica, facts) or _sharing(version, replica, facts, encrypted=encrypted)
 
 
+def of_all(version: Version, observed: Observed, *, what: str) -> Finding | None:
+    """Before an image is made of an instance or a snapshot: a machine is rebooted for nothing while every region refuses the image.
+
+    `what` is not done then. Regions that cannot be read have no say.
+    """
+    encrypted = any(part.encrypted for part in observed.source.snapshots) if observed.source else False
+    refused: list[Finding] = []
+    for replica in version.replicas:
+        if observed.regions[replica.region].problem:
+            continue
+        if replica.region == version.home_region and not replica.kms_key_id:
+            return None  # what is made is this region's image already, and no copy
+        found = look(version, replica, observed, encrypted=encrypted)
+        if found is None:
+            return None
+        refused.append(found)
+    needs = tuple(need for found in refused for need in found.needs)
+    if needs:
+        return Finding(version.home_region, Reason.PROGRESSING, "checking the regions", needs=needs)
+    told = "; ".join(found.message for found in refused)
+    return Finding(version.home_region, refused[0].reason, f"{what}: {told}") if refused else None
+
+
 def _key(replica: Replica, facts: RegionFacts) -> Finding | None:
     region, key = replica.region, replica.kms_key_id
     if not key:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from goldenami.api.reasons import Reason
-from goldenami.plan import adoption, attempts, identity, replicas, snapshots, tags
+from goldenami.plan import adoption, attempts, identity, preflight, replicas, snapshots, tags
 from goldenami.plan.actions import Action, CreateImage, DeregisterImage, RegisterImage
 from goldenami.plan.attempts import MAX_ATTEMPTS
 from goldenami.plan.candidates import BROKEN, becoming, is_home, is_spare, live_homes, lost, returning, returning_home, reused, stand_in
@@ -118,7 +118,7 @@ def _make(version: Version, observed: Observed, failed: tuple[Image, ...]) -> Fi
         return too_many
     if observed.source is None:
         return Finding(home, Reason.PROGRESSING, "reading the source", needs=(Need(NeedKind.SOURCE, home),))
-    refusal = _refusal(version, observed.source)
+    refusal = _refusal(version, observed.source) or preflight.of_all(version, observed, what=f"no image is made from {_of(version)}")
     if refusal is not None:
         return refusal
     attempt = identity.attempt_of(last.tags) + 1 if last else 1

@@ -10,11 +10,12 @@ from goldenami.plan import source
 from goldenami.plan.actions import CreateImage, DeregisterImage, EnableImage, RegisterImage, RemoveTags, SetTags, Volume
 from goldenami.plan.desired import ImageSource, InstanceSource, Replica, SnapshotSource, Version
 from goldenami.plan.observed import Need, NeedKind, Observed, Recorded, SourceFacts
-from goldenami.plan.values import Image, Problem
+from goldenami.plan.values import Image, Problem, RegionFacts
 from support.plan import (
     HOME,
     NOW,
     PARIS,
+    facts,
     golden_ami,
     home_ami,
     key,
@@ -103,7 +104,7 @@ def test_what_rules_a_source_out(of: Version, facts: SourceFacts, reason: Reason
 def at(*images: Image, **changes: Any) -> Observed:
     """The home region with these images, its source running and its snapshots fresh."""
     state = source_facts(image=source_ami(state="running"))
-    given: dict[str, Any] = {"source": state, "fresh_snapshots": frozenset({HOME}), **changes}
+    given: dict[str, Any] = {"source": state, "fresh_snapshots": frozenset({HOME}), "facts": facts(), **changes}
     return observed(view(*images, region=HOME), **given)
 
 
@@ -120,6 +121,32 @@ def test_a_snapshot_becomes_an_image_with_everything_said() -> None:
     (register,) = source.look(FROM_SNAPSHOT, at(source=source_facts(image=source_ami(state="completed"))), copying=True).actions
     assert isinstance(register, RegisterImage)
     assert (register.snapshot_id, register.architecture, register.boot_mode, register.ena_support) == ("snap-given", "x86_64", "uefi", True)
+
+
+NO_KEY = facts(key=None)
+
+
+@pytest.mark.parametrize(
+    ("replicas", "known", "reason", "needs"),
+    [
+        pytest.param((Replica(PARIS, key()),), {}, Reason.PROGRESSING, 1, id="asked first"),
+        pytest.param((Replica(PARIS, key()),), NO_KEY, Reason.ENCRYPTION_KEY_INVALID, 0, id="the only region refuses it"),
+        pytest.param(
+            (Replica(PARIS, key()), Replica("eu-west-1")), NO_KEY | facts("eu-west-1"), Reason.CREATING, 0, id="one would have it"
+        ),
+        pytest.param((Replica(PARIS, key()), Replica(HOME)), NO_KEY, Reason.CREATING, 0, id="what is made is the home region's own"),
+        pytest.param((Replica(PARIS, key()), Replica(HOME, key(HOME))), NO_KEY, Reason.PROGRESSING, 1, id="not where it has another key"),
+    ],
+)
+def test_no_image_is_made_while_every_region_refuses_it(
+    replicas: tuple[Replica, ...], known: dict[str, RegionFacts], reason: Reason, needs: int
+) -> None:
+    of = version(*replicas, source=InstanceSource("i-1", reboot=True))
+    seen = at(facts=known)
+    regions = {PARIS: view(), "eu-west-1": view(region="eu-west-1"), **seen.regions}
+    found = source.look(of, replace(seen, regions=regions), copying=True)
+    assert (found.reason, len(found.needs)) == (reason, needs)
+    assert bool(found.actions) == (reason is Reason.CREATING)
 
 
 MADE = home_ami(of=FROM_INSTANCE)
