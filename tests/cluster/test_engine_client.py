@@ -15,7 +15,7 @@ from goldenami.kube.client import Body, Kubernetes
 from goldenami.kube.connection import load_configuration
 from goldenami.kube.errors import KubeConflict, KubeForbidden, KubeInvalid, KubeNotFound, KubeUnavailable
 from goldenami.kube.events import BURST, Events
-from goldenami.kube.status import write_status
+from goldenami.kube.status import write_status, write_what_fits
 from goldenami.local.kubernetes import ControlPlane
 from support.operator import eventually
 
@@ -200,6 +200,22 @@ def test_a_status_is_written_once_and_then_left_alone(kubernetes: Kubernetes, na
     assert not write_status(kubernetes, GOLDEN_IMAGE, written, status)
     assert stored(kubernetes, namespace)["metadata"]["resourceVersion"] == written["metadata"]["resourceVersion"]
     assert written["metadata"]["generation"] == 1
+
+
+def test_of_a_status_that_is_refused_the_conditions_are_written_and_the_rest_stays(
+    kubernetes: Kubernetes, namespace: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    obj = kubernetes.apply(GOLDEN_IMAGE, within(namespace, golden_image()))
+    write_what_fits(kubernetes, GOLDEN_IMAGE, obj, {"observedGeneration": 1, "conditions": [ready("True")], "versions": 2})
+    refused = {"observedGeneration": 2, "conditions": [ready("False", "not all is well")], "versions": -1}
+
+    assert write_what_fits(kubernetes, GOLDEN_IMAGE, stored(kubernetes, namespace), refused)
+    assert not write_what_fits(kubernetes, GOLDEN_IMAGE, stored(kubernetes, namespace), refused)
+
+    status = stored(kubernetes, namespace)["status"]
+    assert (status["observedGeneration"], status["versions"]) == (1, 2)
+    assert [condition["message"] for condition in status["conditions"]] == ["not all is well"]
+    assert "status.versions" in caplog.text
 
 
 def test_a_condition_left_out_is_removed(kubernetes: Kubernetes, namespace: str) -> None:

@@ -116,6 +116,31 @@ def test_tags_that_no_longer_fit_beside_those_of_others_are_told_and_set_once_th
     assert tags_of(image_of(corner, name))["one-more"] == "x"
 
 
+def test_all_tags_are_replaced_while_one_region_refuses_new_ones(corner: World, name: str) -> None:
+    corner.apply(declared(corner, name, tags={f"old-{number}": "x" for number in range(39)}))
+    corner.ready(name)
+    fault = corner.aws.lab.add_fault(
+        "refuse", operation="CreateTags", account=corner.account, region=AWAY, code="UnauthorizedOperation", times=1000
+    )
+
+    corner.apply(declared(corner, name, source=source_of(corner, name), tags={f"new-{number}": "x" for number in range(39)}))
+    condition = corner.reason("AccessDenied", name)
+
+    assert AWAY in condition["message"]
+    corner.aws.lab.remove_fault(fault)
+    look_again(corner, name)
+    corner.ready(name)
+    for region in (HOME, AWAY):
+        for tags in resources(corner, name, region).values():
+            assert not any(key.startswith("old-") for key in tags)
+
+
+def source_of(world: World, name: str) -> Body:
+    obj = world.get("goldenimage", name)
+    assert obj is not None
+    return dict(obj["spec"]["source"])
+
+
 def test_a_version_tag_that_is_no_version_is_told_and_holds_up_nothing_else(corner: World, name: str) -> None:
     corner.apply(declared(corner, name, sharing={"accounts": [corner.partner]}))
     corner.ready(name)

@@ -122,7 +122,11 @@ class MortalKubernetes(Kubernetes):
         self._life = life
 
     def call(self, method: str, path: str, **how: Any) -> Body:
-        return self._life.call(lambda: super(MortalKubernetes, self).call(method, path, **how), write=method != "GET")
+        try:
+            return self._life.call(lambda: super(MortalKubernetes, self).call(method, path, **how), write=method != "GET")
+        except KubeInvalid as error:
+            # The operator would write what it can of it.
+            raise AssertionError(f"it wrote what its own definitions refuse: {error.message}") from error
 
 
 class Unwritten(Events):
@@ -205,8 +209,6 @@ class Stepped:
         try:
             with self._faulty():
                 outcome = self.reconcilers[key.kind](key)
-        except KubeInvalid:
-            raise  # what the operator writes has to fit its own definitions
         except KubeError as error:
             self.events.told.append(f"{key}: {error.message}")
             outcome = Outcome(failed=True)

@@ -107,8 +107,11 @@ PLAN_LINE_LENGTH = 512
 MAX_TAGS = 40
 """EC2 allows 50 tags on a resource; less than ten are ours, the rest is left for the tools around us."""
 
-MAX_SNAPSHOTS = 32
-"""Snapshots of one image: an instance takes about 27 EBS volumes."""
+MAX_TAG_KEYS = 256
+"""Keys that a status remembers: those of before stay until every region is in step, and there may be several edits until then."""
+
+MAX_SNAPSHOTS = 128
+"""Snapshots of one image: the largest instance types take 128 EBS volumes."""
 
 MAX_REQUEST = 256
 """Characters of the annotation that asks for a look that are looked at: an annotation may hold anything, a status may not."""

@@ -53,7 +53,9 @@ DEFAULT_CHANNEL = "current"
 
 MAX_CHANNELS = 16
 MAX_PARAMETERS = 1024
-"""In all regions together: each has a row in the status."""
+"""In all regions together."""
+MAX_ALIAS_ROWS = 2 * MAX_PARAMETERS
+"""Those that are no longer declared keep their row until they are out of use."""
 
 ChannelName = Annotated[
     str,
@@ -364,7 +366,7 @@ class GoldenImageStatus(Model):
     """How many there are, of which at most 64 are listed."""
     channels: Annotated[tuple[ChannelStatus, ...], Field(max_length=MAX_CHANNELS), list_map("name")] = ()
     """The channels, and the image each names in each region."""
-    aliases: Annotated[tuple[AliasStatus, ...], Field(max_length=MAX_PARAMETERS), list_map("parameter", "region")] = ()
+    aliases: Annotated[tuple[AliasStatus, ...], Field(max_length=MAX_ALIAS_ROWS), list_map("parameter", "region")] = ()
     """The parameters, by name and region."""
     config_map: Annotated[str, text(253)] | None = None
     """The ConfigMap that is kept for spec.publish."""

@@ -11,7 +11,7 @@ from goldenami.api.fields import (
     MAX_PLAN_LINES,
     MAX_REGIONS,
     MAX_SNAPSHOTS,
-    MAX_TAGS,
+    MAX_TAG_KEYS,
     SET,
     AccountId,
     Arn,
@@ -266,7 +266,7 @@ class ImageVersionStatus(Model):
     """One entry per declared region, and per region that is being cleaned up."""
     evidence: Annotated[tuple[EvidenceStatus, ...], Field(max_length=2 * MAX_REGIONS), list_map("imageId")] = ()
     """Who uses the images that shall go, as far as every source could tell."""
-    tag_keys: Annotated[tuple[Annotated[str, text(127)], ...], Field(max_length=MAX_TAGS), SET] = ()
+    tag_keys: Annotated[tuple[Annotated[str, text(127)], ...], Field(max_length=MAX_TAG_KEYS), SET] = ()
     """Keys of the declared tags that were set, so that one that is no longer declared can be removed."""
     granted: Granted | None = None
     """Whom this version was shared with by the operator."""

@@ -6,6 +6,7 @@ from goldenami.api.fields import Message, Region, Timestamp, text
 from goldenami.api.meta import Model
 
 MAX_ORPHANS = 64
+WHY_LENGTH = 256
 
 
 class OrphanStatus(Model):
@@ -17,7 +18,7 @@ class OrphanStatus(Model):
     """Where it is."""
     kind: Literal["Snapshot", "Image"]
     """Snapshot, or Image for a copy that failed."""
-    why: Annotated[str, text(256)]
+    why: Annotated[str, text(WHY_LENGTH)]
     """What makes it one."""
     since: Timestamp
     """When it was first seen; the tag goldenami.dev/orphaned-since says the same."""

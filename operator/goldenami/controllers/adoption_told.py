@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from goldenami.api.adoption import MAX_REFUSED
-from goldenami.api.conditions import ConcernResult, ConditionType
+from goldenami.api.conditions import ConcernResult, ConditionType, cut
 from goldenami.api.fields import MAX_PLAN_LINES
 from goldenami.api.reasons import Outcome as Meaning
 from goldenami.api.reasons import Reason
@@ -41,7 +41,7 @@ class Adoption:
         """`status.refusedImages`."""
         found = {(one.region, one.image_id): one for one in self.refused}
         return [
-            {"region": one.region, "imageId": one.image_id, "reason": str(one.reason), "message": one.message}
+            {"region": one.region, "imageId": one.image_id, "reason": str(one.reason), "message": cut(one.message)}
             for _, one in sorted(found.items())[:MAX_REFUSED]
         ]
 

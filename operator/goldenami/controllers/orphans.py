@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from goldenami.api.conditions import timestamp
+from goldenami.api.conditions import cut, timestamp
 from goldenami.api.duration import parse_duration
 from goldenami.api.golden_image import GoldenImage
-from goldenami.api.orphans import MAX_ORPHANS
+from goldenami.api.orphans import MAX_ORPHANS, WHY_LENGTH
 from goldenami.api.reasons import EventReason
 from goldenami.api.retention_policy import RetentionPolicySpec
 from goldenami.aws.errors import AwsError
@@ -155,10 +155,10 @@ def _row(orphan: Orphan) -> Body:
         "id": orphan.resource_id,
         "region": orphan.region,
         "kind": str(orphan.kind),
-        "why": orphan.why,
+        "why": cut(orphan.why, WHY_LENGTH),
         "since": _text(orphan.since),
         "removeAt": _text(orphan.remove_at) if orphan.remove_at is not None else None,
-        "message": orphan.message[:1024] or None,
+        "message": cut(orphan.message) or None,
     }
     return {name: value for name, value in row.items() if value is not None}
 

@@ -1,10 +1,10 @@
 """Publishing: the GoldenImage's aliases, written region by region once the replica there may be launched by those it is shared with."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 from goldenami.api.conditions import ConcernResult, ConditionType
-from goldenami.api.golden_image import GoldenImage
+from goldenami.api.golden_image import MAX_ALIAS_ROWS, GoldenImage
 from goldenami.api.image_version import ImageVersion
 from goldenami.api.reasons import Outcome as Meaning
 from goldenami.api.reasons import Reason
@@ -258,7 +258,15 @@ def _status(declared: GoldenImage, findings: tuple[AliasFinding, ...], known: Ma
                 "imageId": finding.alias.image_id,
                 "version": finding.alias.version,
             }
-    return [rows[key] for key in sorted(rows)]
+    return within_bounds([rows[key] for key in sorted(rows)], {replica.region for replica in declared.spec.replicas})
+
+
+def within_bounds(rows: list[Body], declared_regions: Collection[str]) -> list[Body]:
+    """As many as a status holds. In a declared region parameters are found without it; those of other regions would be forgotten."""
+    if len(rows) <= MAX_ALIAS_ROWS:
+        return rows
+    kept = sorted(rows, key=lambda row: row["region"] in declared_regions)[:MAX_ALIAS_ROWS]
+    return sorted(kept, key=lambda row: (row["parameter"], row["region"]))
 
 
 def _outcome(world: World, findings: tuple[AliasFinding, ...]) -> Outcome:

@@ -6,7 +6,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from goldenami.api.conditions import ConcernResult, Condition, timestamp
+from goldenami.api.conditions import ConcernResult, Condition, cut, timestamp
+from goldenami.api.fields import MAX_SNAPSHOTS, MAX_TAG_KEYS
 from goldenami.api.image_version import ImageVersion, ImageVersionStatus
 from goldenami.api.meta import Resource
 from goldenami.api.reasons import EventReason, Outcome, Reason
@@ -56,7 +57,7 @@ def image_version(declared: ImageVersion, version: Version, look: Look, observed
         "source": _source(declared, version, look, observed),
         "replicas": _replicas(version, look, observed),
         "evidence": evidence_status.rows(declared.status.evidence, look, observed),
-        "tagKeys": sorted({*version.tags} | (set() if _in_step(look) else set(observed.tag_keys))),
+        "tagKeys": _tag_keys(version, look, observed),
         "granted": _granted(declared, version, look, observed),
         "regionsReady": f"{_ready(look)}/{len(version.replicas)}",
         "foreignGrants": [
@@ -101,6 +102,12 @@ def plan_lines(actions: Iterable[Action]) -> list[str]:
     return lines if len(lines) <= MAX_PLAN_LINES else [*lines[: MAX_PLAN_LINES - 1], f"and {len(lines) - MAX_PLAN_LINES + 1} more"]
 
 
+def _tag_keys(version: Version, look: Look, observed: Observed) -> list[str]:
+    """What is declared, and what was before while it may still be there; too many of them are left there rather than the declared ones."""
+    before = set() if _in_step(look) else observed.tag_keys - version.tags.keys()
+    return sorted([*version.tags, *sorted(before)[: MAX_TAG_KEYS - len(version.tags)]])
+
+
 def _in_step(look: Look) -> bool:
     """Whether every region was looked at to the end: until then tags that are no longer declared may still be on its images."""
     found = (*look.replicas, *((look.source,) if look.source else ()))
@@ -117,14 +124,14 @@ def _source(declared: ImageVersion, version: Version, look: Look, observed: Obse
         return declared.status.source.to_object() if declared.status.source else None
     home = observed.regions[version.home_region]
     made = [image for image in home_images(home, version) if image.state == "available"]
-    told = None if look.source.reason is Reason.SUCCEEDED else look.source.message
+    told = None if look.source.reason is Reason.SUCCEEDED else cut(look.source.message)
     if isinstance(version.source, ImageSource):
         return {"imageId": version.source.image_id, "region": version.home_region, **({"message": told} if told else {})}
     if made:
         return {
             "imageId": made[0].image_id,
             "region": version.home_region,
-            "snapshotIds": list(made[0].snapshot_ids),
+            "snapshotIds": list(made[0].snapshot_ids[:MAX_SNAPSHOTS]),
             "state": made[0].state,
         }
     before = observed.recorded_source_image_id
@@ -155,9 +162,9 @@ def _replica(version: Version, finding: Finding, observed: Observed, shared: Sha
         row["shared"] = shared.finding.reason.outcome is Outcome.DONE
         row["sharedDigest"] = shared.digest or None
     if not done:
-        row |= {"reason": str(finding.reason), "message": finding.message[:1024]}
+        row |= {"reason": str(finding.reason), "message": cut(finding.message)}
     elif shared is not None and shared.finding.reason.outcome is not Outcome.DONE:
-        row |= {"reason": str(shared.finding.reason), "message": shared.finding.message[:1024]}
+        row |= {"reason": str(shared.finding.reason), "message": cut(shared.finding.message)}
     elif finding.aside:
         row["message"] = finding.aside[:1024]
     return {name: value for name, value in row.items() if value is not None}
@@ -166,7 +173,12 @@ def _replica(version: Version, finding: Finding, observed: Observed, shared: Sha
 def _image(view: RegionView, image: Image, recorded: Recorded) -> Body:
     keys, parts = sorted(key_arns(view, image)), snapshots_of(view, image)
     attempt = max(identity.attempt_of(image.tags), recorded.attempt if recorded.image_id == image.image_id else 1)
-    row: Body = {"imageId": image.image_id, "snapshotIds": list(image.snapshot_ids), "state": image.state, "attempt": attempt}
+    row: Body = {
+        "imageId": image.image_id,
+        "snapshotIds": list(image.snapshot_ids[:MAX_SNAPSHOTS]),
+        "state": image.state,
+        "attempt": attempt,
+    }
     if image.deprecation_epoch_seconds:
         row["deprecationTime"] = _time(image.deprecation_epoch_seconds)
     if since := undo.disabled_since(image):

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
-from goldenami.api.conditions import ConcernResult, ConditionType, find, timestamp
+from goldenami.api.conditions import ConcernResult, ConditionType, cut, find, timestamp
 from goldenami.api.duration import parse_duration
 from goldenami.api.fields import Stage
 from goldenami.api.golden_image import DEFAULT_CHANNEL, GoldenImage
@@ -217,7 +217,7 @@ def _row(retained: Retained, child: ImageVersion) -> Body:
     version, verdict, said = child.spec.version, retained.verdicts.get(child.spec.version), _said(child)
     since, after = retained.since.get(version, 0.0), _after(retained, child)
     message = said.message if said and said.message else verdict.why if verdict else ""
-    row: Body = {"version": version, "stage": child.spec.stage, "message": message or None}
+    row: Body = {"version": version, "stage": child.spec.stage, "message": cut(message) or None}
     if after and child.spec.stage in retention.GOING:
         row |= {"since": _time(since), "deregisteredAfter": _time(after)}
     return {name: value for name, value in row.items() if value is not None}

@@ -13,7 +13,7 @@ from goldenami.controllers.accounts import Accounts
 from goldenami.controllers.dependents import Dependents
 from goldenami.kube.client import Body, Kubernetes, key_of
 from goldenami.kube.events import Events
-from goldenami.kube.status import write_status
+from goldenami.kube.status import write_what_fits
 from goldenami.plan import actions
 from goldenami.plan.actions import Action
 from goldenami.plan.values import Place, Problem
@@ -59,8 +59,11 @@ class World:
     """Version and value of parameters whose value was read and found right."""
 
     def tell(self, kind: Kind, obj: Body, status: Body) -> bool:
-        """Writes a status where it differs; then it is an event where a summary condition turned, and a metric in any case."""
-        written = write_status(self.kubernetes, kind, obj, status)
+        """Writes a status where it differs; then it is an event where a summary condition turned, and a metric in any case.
+
+        One that is refused must not silence the object: then its conditions are written.
+        """
+        written = write_what_fits(self.kubernetes, kind, obj, status)
         if written:
             self.events.record_transitions(obj, status["conditions"])
         self.judged(key_of(obj), status["conditions"])

@@ -3,11 +3,15 @@
 The comparison is pure. Whoever owns the status passes all of it; what is left out is removed.
 """
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
 from goldenami.api.kinds import Kind
 from goldenami.kube.client import Body, Kubernetes
+from goldenami.kube.errors import KubeInvalid
+
+LOG = logging.getLogger(__name__)
 
 
 def write_status(kubernetes: Kubernetes, kind: Kind, obj: Body, status: Mapping[str, Any]) -> bool:
@@ -21,6 +25,18 @@ def write_status(kubernetes: Kubernetes, kind: Kind, obj: Body, status: Mapping[
         return False
     kubernetes.apply_status(kind, {"metadata": _address(obj), "status": wanted})
     return True
+
+
+def write_what_fits(kubernetes: Kubernetes, kind: Kind, obj: Body, status: Mapping[str, Any]) -> bool:
+    """As `write_status`; where the API server refuses it, the conditions at least, beside all else that is stored.
+
+    `observedGeneration` then stays as well, because what else is said is about that one: whoever goes by the rest waits.
+    """
+    try:
+        return write_status(kubernetes, kind, obj, status)
+    except KubeInvalid as error:
+        LOG.error("a status is refused, and only its conditions are written: %s", error.message, extra={"reason": error.reason})
+        return write_status(kubernetes, kind, obj, {**obj.get("status", {}), "conditions": status["conditions"]})
 
 
 def without_absent(value: Any) -> Any:
