@@ -241,7 +241,7 @@ class TestChanging:
     def test_disabling_takes_shares_away_and_enabling_does_not_bring_them_back(self, door: Door) -> None:
         image_id = copied(door)
         door.effects.perform(do.ShareImage(door.away, image_id, Principals(accounts=frozenset({FRIEND}))))
-        door.effects.perform(do.DisableImage(door.away, image_id))
+        door.effects.perform(do.DisableImage(door.away, image_id, owner=OWNER))
         assert known(door)[image_id].state == look(door)[image_id].state == "disabled"
         door.effects.perform(do.EnableImage(door.away, image_id))
         assert known(door)[image_id].state == look(door)[image_id].state == "available"
@@ -345,12 +345,14 @@ class TestRemoving:
         return len(door.cloud.ec2(door.away.region).describe_snapshots(OwnerIds=["self"])["Snapshots"])
 
     def removal(self, door: Door, image_id: str) -> do.DeregisterImage:
-        return do.DeregisterImage(door.away, image_id, known(door)[image_id].snapshot_ids)
+        """Of one that is disabled already."""
+        door.effects.perform(do.DisableImage(door.away, image_id, owner=OWNER))
+        return do.DeregisterImage(door.away, image_id, known(door)[image_id].snapshot_ids, owner=OWNER)
 
     def test_an_image_goes_with_its_snapshots_in_one_call(self, door: Door) -> None:
-        image_id = copied(door)
+        action = self.removal(door, copied(door))
         door.forget_audit()
-        door.effects.perform(self.removal(door, image_id))
+        door.effects.perform(action)
         assert door.counts(mutating=True) == {"ec2.DeregisterImage": 1}
         assert known(door) == look(door) == {}
         assert self.snapshots_left(door) == 0
@@ -377,23 +379,54 @@ class TestRemoving:
         image_id = door.effects.perform(registering(door, snapshot))
         door.cloud.pass_time()
         look(door)
-        door.effects.perform(do.DeregisterImage(door.away, image_id))
+        door.effects.perform(do.DisableImage(door.away, image_id, owner=OWNER))
+        door.effects.perform(do.DeregisterImage(door.away, image_id, owner=OWNER))
         assert ours(door) == []
         assert door.cloud.shown_snapshot(snapshot, door.away.region)["State"] == "completed"
 
     def test_what_is_not_ours_is_refused(self, door: Door) -> None:
         image_id = door.cloud.image(door.away.region)
         snapshot_id = door.cloud.snapshot_of(image_id, door.away.region)
-        for action in (do.DeregisterImage(door.away, image_id, (snapshot_id,)), do.DeleteSnapshot(door.away, snapshot_id)):
+        self.assert_refused(door, image_id, snapshot_id)
+
+    def assert_refused(self, door: Door, image_id: str, snapshot_id: str) -> None:
+        """Nothing takes these away."""
+        for action in (
+            do.DisableImage(door.away, image_id, owner=OWNER),
+            do.DeregisterImage(door.away, image_id, (snapshot_id,), owner=OWNER),
+            do.DeleteSnapshot(door.away, snapshot_id, owner=OWNER),
+        ):
             with pytest.raises(FixTheSpec) as raised:
                 door.effects.perform(action)
             assert raised.value.problem.reason == "Conflict"
         assert door.cloud.shown(image_id, door.away.region)["State"] == "available"
         assert self.snapshots_left(door) == 1
 
+    @pytest.mark.parametrize(
+        "by",
+        [pytest.param("test/images/other", id="another GoldenImage"), pytest.param("", id="nobody we know")],
+    )
+    def test_what_was_taken_over_since_it_was_listed_is_refused(self, door: Door, by: str) -> None:
+        image_id = copied(door)
+        (snapshot_id,) = known(door)[image_id].snapshot_ids
+        ec2 = door.cloud.ec2(door.away.region)
+        ec2.create_tags(Resources=[image_id, snapshot_id], Tags=[{"Key": identity.OWNER, "Value": by}])
+        assert identity.owner_of(known(door)[image_id].tags) == OWNER
+        self.assert_refused(door, image_id, snapshot_id)
+
+    def test_a_copy_that_is_available_by_now_is_not_called_off(self, door: Door) -> None:
+        image_id = door.effects.perform(copy_of(door, door.cloud.image()))
+        action = do.DeregisterImage(door.away, image_id, owner=OWNER)
+        assert known(door)[image_id].state == "pending"
+        door.cloud.pass_time()
+        with pytest.raises(Wait):
+            door.effects.perform(action)
+        assert look(door)[image_id].state == "available"
+
     def test_a_protected_image_stays_until_it_is_not(self, door: Door) -> None:
-        action = self.removal(door, copied(door))
-        door.cloud.ec2(door.away.region).enable_image_deregistration_protection(ImageId=action.image_id)
+        image_id = copied(door)
+        door.cloud.ec2(door.away.region).enable_image_deregistration_protection(ImageId=image_id)
+        action = self.removal(door, image_id)
         with pytest.raises(Wait):
             door.effects.perform(action)
         assert known(door).keys() == {action.image_id}
@@ -402,14 +435,14 @@ class TestRemoving:
         image_id = copied(door)
         (snapshot_id,) = known(door)[image_id].snapshot_ids
         with pytest.raises(Wait):
-            door.effects.perform(do.DeleteSnapshot(door.away, snapshot_id))
+            door.effects.perform(do.DeleteSnapshot(door.away, snapshot_id, owner=OWNER))
         door.effects.perform(self.removal(door, image_id))
-        door.effects.perform(do.DeleteSnapshot(door.away, snapshot_id))
+        door.effects.perform(do.DeleteSnapshot(door.away, snapshot_id, owner=OWNER))
         assert self.snapshots_left(door) == 0
 
     def test_a_pending_copy_can_be_called_off(self, door: Door) -> None:
         image_id = door.effects.perform(copy_of(door, door.cloud.image()))
-        door.effects.perform(do.DeregisterImage(door.away, image_id))
+        door.effects.perform(do.DeregisterImage(door.away, image_id, owner=OWNER))
         door.cloud.pass_time()
         assert ours(door) == []
 

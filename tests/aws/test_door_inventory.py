@@ -143,6 +143,20 @@ class TestListing:
         assert {len(view.images) for view in views} == {1}
         assert door.counts() == {"ec2.DescribeImages": 1, "ec2.DescribeSnapshots": 1}
 
+    def test_images_that_are_asked_about_at_the_same_time_are_listed_once_for_all(self, door: Door) -> None:
+        """What an image tells of itself is evidence: whose it is, whether it is protected, when it was launched last."""
+        images = owned(door, 3)
+        look(door)
+        ec2 = door.cloud.ec2(door.away.region)
+        ec2.delete_tags(Resources=[images[0]], Tags=[{"Key": identity.OWNER}])
+        ec2.enable_image_deregistration_protection(ImageId=images[1])
+        door.cloud.pass_time(1.0)
+        since = door.now
+        door.forget_audit()
+        told = [door.inventory.listed_image(door.away, image_id, not_older_than=since) for image_id in images]
+        assert [image and image.deregistration_protection for image in told] == [None, "enabled-without-cooldown", "disabled"]
+        assert door.counts() == {"ec2.DescribeImages": 1}
+
     def test_a_listing_that_was_under_way_during_a_write_does_not_undo_it(self, door: Door) -> None:
         (image_id,) = owned(door)
         look(door)
@@ -151,7 +165,7 @@ class TestListing:
         with ThreadPoolExecutor(1) as threads:
             slow = threads.submit(look, door)
             (held,) = door.cloud.aws.lab.held(wait_seconds=10.0)
-            door.effects.perform(do.DisableImage(door.away, image_id))
+            door.effects.perform(do.DisableImage(door.away, image_id, owner=OWNER))
             new = door.effects.perform(do.CopyImage(door.away, door.cloud.image(), "us-east-1", "web-2", "token-2", tags=TAGS))
             door.cloud.aws.lab.release(held.id)
             view = slow.result(20.0)
@@ -243,7 +257,7 @@ class TestTelling:
         assert self.changed(door, lambda _: None) == []
 
     def test_our_own_writes_tell_nobody(self, door: Door) -> None:
-        assert self.changed(door, lambda image_id: door.effects.perform(do.DisableImage(door.away, image_id))) == []
+        assert self.changed(door, lambda image_id: door.effects.perform(do.DisableImage(door.away, image_id, owner=OWNER))) == []
 
 
 class TestPermissions:
@@ -661,7 +675,7 @@ def test_readers_and_writers_at_once_end_in_what_aws_holds(door: Door) -> None:
             tags = identity.identity_tags(OWNER, f"1.{number}.0", "image/us-east-1/ami-1")
             image_id = door.effects.perform(do.CopyImage(door.away, source, "us-east-1", f"web-{number}", f"token-{number}", tags=tags))
             if number % 2:
-                door.effects.perform(do.DeregisterImage(door.away, image_id))
+                door.effects.perform(do.DeregisterImage(door.away, image_id, owner=OWNER))
 
     def read() -> None:
         while not stop.is_set():

@@ -41,7 +41,7 @@ def shared(door: Door) -> Image:
 
 def disabled(door: Door) -> Image:
     image = copied(door)
-    door.effects.perform(do.DisableImage(door.away, image.image_id))
+    door.effects.perform(do.DisableImage(door.away, image.image_id, owner=OWNER))
     return image
 
 
@@ -112,13 +112,13 @@ CASES: dict[str, tuple[str, Prepare]] = {
     ),
     "a key's grant": ("kms.CreateGrant", grant),
     "a key's grant taken away": ("kms.RevokeGrant", revocation),
-    "disabling": ("ec2.DisableImage", lambda door: do.DisableImage(door.away, shared(door).image_id)),
+    "disabling": ("ec2.DisableImage", lambda door: do.DisableImage(door.away, shared(door).image_id, owner=OWNER)),
     "enabling": ("ec2.EnableImage", lambda door: do.EnableImage(door.away, disabled(door).image_id)),
     "deregistering": (
         "ec2.DeregisterImage",
-        lambda door: do.DeregisterImage(door.away, (image := copied(door)).image_id, image.snapshot_ids),
+        lambda door: do.DeregisterImage(door.away, (image := disabled(door)).image_id, image.snapshot_ids, owner=OWNER),
     ),
-    "a snapshot's end": ("ec2.DeleteSnapshot", lambda door: do.DeleteSnapshot(door.away, left_snapshot(door))),
+    "a snapshot's end": ("ec2.DeleteSnapshot", lambda door: do.DeleteSnapshot(door.away, left_snapshot(door), owner=OWNER)),
     "an alias": (
         "ssm.PutParameter",
         lambda door: do.PutParameter(door.away, PARAMETER, copied(door).image_id, create=True, tags={identity.OWNER: str(OWNER)}),

@@ -219,6 +219,30 @@ def test_a_copy_that_is_too_young_to_be_known_keeps_its_version_in_all_regions(c
     assert "48 hours" in row["message"]
 
 
+def test_an_image_that_somebody_took_over_since_it_was_listed_stays(corner: World, name: str) -> None:
+    ids = family(corner, name, "1.0.0", "2.0.0", interval="1h")
+    taken = {"Key": "goldenami.dev/owner", "Value": "another/images/web"}
+    corner.ec2().create_tags(Resources=[ids["1.0.0"]], Tags=[taken])
+
+    # The listing is a few seconds old, which would do for an edited spec.
+    retain(corner, name, keepLast=1, retire={"disableFor": "0s"})
+    corner.gone(iv(name, "1.0.0"), "imageversion")
+
+    assert state(corner, ids["1.0.0"]) == "available"
+    assert corner.aws.lab.audit_counts(account=corner.account, id=ids["1.0.0"], operation="ec2.DisableImage") == {}
+
+
+def test_an_image_that_somebody_protected_since_it_was_listed_stays(corner: World, name: str) -> None:
+    ids = family(corner, name, "1.0.0", "2.0.0", interval="1h")
+    corner.ec2().enable_image_deregistration_protection(ImageId=ids["1.0.0"])
+
+    retain(corner, name, keepLast=1, retire={"disableFor": "0s"})
+    until(corner, lambda: retention(corner, name).get("reason") == "StillInUse", "the protection told")
+
+    assert "protected from deregistration" in corner.ready(name)["status"]["retiring"][0]["message"]
+    assert state(corner, ids["1.0.0"]) == "available"
+
+
 def test_what_would_go_is_told_first_under_observe(corner: World, name: str) -> None:
     ids = family(corner, name, "1.0.0", "2.0.0")
 

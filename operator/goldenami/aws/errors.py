@@ -16,6 +16,7 @@ from botocore import exceptions as botocore_errors
 from botocore.parsers import ResponseParserError
 
 from goldenami.api.reasons import Outcome, Reason
+from goldenami.plan.identity import Owner
 from goldenami.plan.values import Place, Problem
 
 
@@ -428,8 +429,8 @@ def partly_removed(image_id: str, left: Sequence[AwsError]) -> AwsError:
     return type(first)(Problem(first.problem.reason, message, stalled=first.problem.stalled), code=first.code, operation="DeregisterImage")
 
 
-def not_ours(place: Place, operation: str, resource: str) -> FixTheSpec:
-    message = f"{resource} in {where(place)} does not carry our owner tag, so it is left alone. Remove it by hand if nobody needs it."
+def not_ours(place: Place, operation: str, resource: str, owner: Owner) -> FixTheSpec:
+    message = f"{resource} in {where(place)} does not carry our owner tag {owner}, so it stays. Remove it by hand if nobody needs it."
     return FixTheSpec(problem(Reason.CONFLICT, message), operation=operation)
 
 

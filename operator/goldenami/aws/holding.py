@@ -61,9 +61,13 @@ class Holding:
         self._whole: RegionView | None = None
         self._changed: set[tuple[Owner, str]] = set()
 
+    def read_images(self, not_older_than: float) -> None:
+        """Reads the images where the last listing is older. Raises what AWS said."""
+        self._images_read.get(not_older_than)
+
     def read(self, images_not_older_than: float, snapshots_not_older_than: float) -> None:
         """Reads what is older than asked. Raises what AWS said."""
-        self._images_read.get(images_not_older_than)
+        self.read_images(images_not_older_than)
         self._assume_no_snapshots()
         self._snapshots_read.get(snapshots_not_older_than)
 

@@ -1,15 +1,15 @@
-"""Effects on images and snapshots: made, copied, tagged, disabled, removed."""
+"""Effects on images and snapshots: made, copied, tagged, deprecated, protected, enabled."""
 
-from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from goldenami.aws.errors import AlreadyExists, AwsError, NotFound, Wait, name_conflict, not_ours, partly_removed, waiting
+from goldenami.aws import removal_effects
+from goldenami.aws.errors import AlreadyExists, name_conflict, waiting
 from goldenami.aws.toolbox import Effect, Tools, chunks, given
 from goldenami.aws.translate import wire_tags
 from goldenami.plan import actions as do
-from goldenami.plan.identity import OWNER, VERSION, owner_of
+from goldenami.plan.identity import OWNER, VERSION
 from goldenami.plan.values import Image
 
 TAGGED_A_CALL = 1000
@@ -193,14 +193,6 @@ def _enable(tools: Tools, action: do.EnableImage) -> str:
     return ""
 
 
-def _disable(tools: Tools, action: do.DisableImage) -> str:
-    tools.calls.ec2(action.place, "DisableImage", lambda ec2: ec2.disable_image(ImageId=action.image_id), about=action.image_id)
-    tools.holding(action.place).fold_changed(action.image_id, lambda image: replace(image, state="disabled", public=False))
-    # Disabling takes all launch permissions away.
-    tools.permissions(action.place).forget(action.image_id)
-    return ""
-
-
 def _protect(tools: Tools, action: do.ProtectImage) -> str:
     tools.calls.ec2(
         action.place,
@@ -258,80 +250,6 @@ def _fold_deprecation(tools: Tools, action: do.DeprecateImage | do.UndeprecateIm
     tools.holding(action.place).fold_changed(action.image_id, lambda image: replace(image, deprecation_epoch_seconds=at))
 
 
-def _deregister(tools: Tools, action: do.DeregisterImage) -> str:
-    """The image, then whatever of its recorded snapshots is left: EC2 reports what it could not delete under an answer of success."""
-    gone = _deregister_image(tools, action) if _is_ours(tools, action) else frozenset()
-    holding = tools.holding(action.place)
-    holding.fold_gone(action.image_id)
-    tools.permissions(action.place).forget(action.image_id)
-    left: list[AwsError] = []
-    for snapshot_id in action.snapshot_ids:
-        if snapshot_id in gone:
-            holding.fold_gone(snapshot_id)
-            continue
-        try:
-            _delete(tools, do.DeleteSnapshot(action.place, snapshot_id))
-        except AwsError as error:
-            left.append(error)
-    if left:
-        raise partly_removed(action.image_id, left)
-    return ""
-
-
-def _is_ours(tools: Tools, action: do.DeregisterImage) -> bool:
-    """The last look before what cannot be undone. False: there is no such image. Raises FixTheSpec for one without our owner tag."""
-    image = tools.holding(action.place).image(action.image_id) or tools.inventory.image(action.place, action.image_id)
-    if image is not None and owner_of(image.tags) is None:
-        raise not_ours(action.place, "DeregisterImage", action.image_id)
-    return image is not None
-
-
-def _deregister_image(tools: Tools, action: do.DeregisterImage) -> frozenset[str]:
-    """The snapshots that went with it; none when it was gone already, since then EC2 tells nothing of them."""
-    try:
-        answer = tools.calls.ec2(
-            action.place,
-            "DeregisterImage",
-            lambda ec2: ec2.deregister_image(ImageId=action.image_id, DeleteAssociatedSnapshots=_together(tools, action)),
-            about=action.image_id,
-        )
-    except NotFound:
-        return frozenset()
-    except Wait as error:
-        if error.code != "InvalidAMIID.Unavailable":
-            raise
-        return frozenset()
-    results = answer.get("DeleteSnapshotResults", ())
-    return frozenset(row["SnapshotId"] for row in results if row.get("ReturnCode") == "success")
-
-
-def _together(tools: Tools, action: do.DeregisterImage) -> bool:
-    """EC2 deletes all of an image's snapshots or none. One that is not ours, as the source of a registered image, is never among them."""
-    holding = tools.holding(action.place)
-    image = holding.image(action.image_id)
-    named = image.snapshot_ids if image else ()
-    known = [holding.snapshot(name) for name in named]
-    return bool(named) and set(named) <= set(action.snapshot_ids) and all(part and owner_of(part.tags) for part in known)
-
-
-def _delete(tools: Tools, action: do.DeleteSnapshot) -> str:
-    """InUse is a Wait: EC2 says so for a while after the image was deregistered."""
-    holding = tools.holding(action.place)
-    snapshot = holding.snapshot(action.snapshot_id) or tools.inventory.snapshot(action.place, action.snapshot_id)
-    if snapshot is not None and owner_of(snapshot.tags) is None:
-        raise not_ours(action.place, "DeleteSnapshot", action.snapshot_id)
-    if snapshot is not None:
-        with suppress(NotFound):
-            tools.calls.ec2(
-                action.place,
-                "DeleteSnapshot",
-                lambda ec2: ec2.delete_snapshot(SnapshotId=action.snapshot_id),
-                about=action.snapshot_id,
-            )
-    holding.fold_gone(action.snapshot_id)
-    return ""
-
-
 EFFECTS: dict[type[do.Action], Effect] = {
     do.CreateImage: _create,
     do.RegisterImage: _register,
@@ -341,11 +259,9 @@ EFFECTS: dict[type[do.Action], Effect] = {
     do.AdoptImage: _tag,
     do.RemoveTags: _untag,
     do.EnableImage: _enable,
-    do.DisableImage: _disable,
     do.ProtectImage: _protect,
     do.UnprotectImage: _unprotect,
     do.DeprecateImage: _deprecate,
     do.UndeprecateImage: _undeprecate,
-    do.DeregisterImage: _deregister,
-    do.DeleteSnapshot: _delete,
+    **removal_effects.EFFECTS,
 }

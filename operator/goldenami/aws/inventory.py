@@ -133,6 +133,13 @@ class Inventory:
         """What `work` answers for each place, all asked at the same time. It may read, and must not come back here."""
         return self._lanes.map(work, places)
 
+    def listed_image(self, place: Place, image_id: str, *, not_older_than: float) -> Image | None:
+        """As the listing of its place has it, which everybody shares; None where it is not among ours. Raises AwsError."""
+        holding = self._at(place).holding
+        holding.read_images(not_older_than)
+        self._tell(holding.take_changes())
+        return holding.image(image_id)
+
     # Permissions.
 
     def grants(self, place: Place, image: Image, *, not_older_than: float, key_arns: Iterable[str] = ()) -> Grants:

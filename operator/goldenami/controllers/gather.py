@@ -13,6 +13,7 @@ from goldenami.aws.inventory import Inventory
 from goldenami.controllers import report
 from goldenami.controllers.dependents import Family
 from goldenami.plan import observed as plan
+from goldenami.plan.candidates import is_ours
 from goldenami.plan.desired import ImageSource, InstanceSource, SnapshotSource, Version
 from goldenami.plan.evidence import Evidence
 from goldenami.plan.observed import Need, NeedKind, Observed, Recorded, SourceFacts, key_arns
@@ -195,9 +196,15 @@ class Gatherer:
         return self.now() - (report.CHANGED_SECONDS if swept else 0.0)
 
     def _gather(self, need: Need, observed: Observed) -> Evidence:
-        """What AWS knows of the image's users, and what Kubernetes does."""
+        """What AWS knows of the image's users, and what Kubernetes does.
+
+        The image itself is listed anew: whose it is, when it was launched last and whether it is protected is evidence, too.
+        """
         version, view = self.version, observed.regions[need.region]
-        image = next(image for image in view.images if image.image_id == need.subject)
+        image = self.inventory.listed_image(view.place, need.subject, not_older_than=self._evidence_since)
+        if image is None or not is_ours(version, image):
+            # The next view of its place no longer has it among ours.
+            return Evidence(need.subject, self._evidence_since)
         family = self.dependents(version, image.image_id, self._evidence_since)
         asked = Asked(
             version.owner,

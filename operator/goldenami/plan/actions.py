@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from goldenami.plan.identity import Owner
 from goldenami.plan.values import Place, Principals
 
 
@@ -201,6 +202,8 @@ class DisableImage(Action):
     """Launches fail from here on, and its launch permissions are gone; enabling it and sharing it again undoes it."""
 
     image_id: str
+    owner: Owner = field(kw_only=True)
+    """Whose it has to be at that very moment."""
 
     def _what(self) -> str:
         return f"disable {self.image_id}"
@@ -253,6 +256,8 @@ class DeregisterImage(Action):
     image_id: str
     snapshot_ids: tuple[str, ...] = ()
     why: str = ""
+    owner: Owner = field(kw_only=True)
+    """Whose the image, and the snapshots, have to be at that very moment."""
 
     destructive: ClassVar[bool] = True
 
@@ -265,6 +270,8 @@ class DeregisterImage(Action):
 class DeleteSnapshot(Action):
     snapshot_id: str
     why: str = ""
+    owner: Owner = field(kw_only=True)
+    """Whose it has to be at that very moment."""
 
     destructive: ClassVar[bool] = True
 

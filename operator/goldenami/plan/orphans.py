@@ -134,7 +134,7 @@ def look(family: Family, view: RegionView, noted: Mapping[str, Noted], now: floa
         (
             *_forgotten(view, by_id),
             *_marks(view, staying, by_id),
-            *(_removal(view, by_id[orphan.resource_id]) for orphan in going),
+            *(_removal(view, by_id[orphan.resource_id], family.owner) for orphan in going),
         ),
     )
 
@@ -250,10 +250,11 @@ def _forgotten(view: RegionView, by_id: Mapping[str, _Suspect]) -> Iterable[Acti
     return (RemoveTags(view.place, tuple(back), (identity.ORPHANED_SINCE,)),) if back else ()
 
 
-def _removal(view: RegionView, suspect: _Suspect) -> Action:
+def _removal(view: RegionView, suspect: _Suspect, owner: Owner) -> Action:
     if suspect.kind is Kind.IMAGE:
-        return DeregisterImage(view.place, suspect.resource_id, suspect.snapshot_ids, why="a failed copy that nobody looks after")
-    return DeleteSnapshot(view.place, suspect.resource_id, why=f"{suspect.image_id} is gone")
+        why = "a failed copy that nobody looks after"
+        return DeregisterImage(view.place, suspect.resource_id, suspect.snapshot_ids, why=why, owner=owner)
+    return DeleteSnapshot(view.place, suspect.resource_id, why=f"{suspect.image_id} is gone", owner=owner)
 
 
 def _text(moment: float) -> str:

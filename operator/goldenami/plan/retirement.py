@@ -61,7 +61,7 @@ def step(version: Version, image: Image, observed: Observed) -> Step:
     if why := objection(evidence, observed.now):
         return _kept(view, image, why)
     if image.state == "available":
-        return Step(Reason.DELETING, f"{name} is disabled first", (DisableImage(view.place, image.image_id),))
+        return Step(Reason.DELETING, f"{name} is disabled first", (DisableImage(view.place, image.image_id, owner=version.owner),))
     if image.state != "disabled":
         return Step(Reason.DELETING, f"{name} is {image.state}; it goes when it is available or disabled")
     return removal(version, view, image, observed)
@@ -128,7 +128,7 @@ def _unseen(view: RegionView, observed: Observed) -> tuple[Need, ...]:
 
 def _deregister(version: Version, view: RegionView, image: Image) -> tuple[Action, ...]:
     why = f"failed: {image.state_reason or 'EC2 gave no reason'}" if image.state in BROKEN else ""
-    return (DeregisterImage(view.place, image.image_id, snapshots.own(version, view, image), why=why),)
+    return (DeregisterImage(view.place, image.image_id, snapshots.own(version, view, image), why=why, owner=version.owner),)
 
 
 def release(version: Version, image: Image, observed: Observed) -> Step:
@@ -205,7 +205,7 @@ def leftovers(version: Version, view: RegionView, observed: Observed, *, everyth
     )
     if any(image.state in UNUSABLE for image in ours(view, version)):
         return None  # a home image in the making does not name its snapshots yet
-    return _swept(view, observed, left) if left else None
+    return _swept(version, view, observed, left) if left else None
 
 
 def _just_left(view: RegionView, observed: Observed) -> bool:
@@ -214,7 +214,7 @@ def _just_left(view: RegionView, observed: Observed) -> bool:
     return bool(recorded) and recorded not in {image.image_id for image in view.images}
 
 
-def _swept(view: RegionView, observed: Observed, left: list[Snapshot]) -> Finding | None:
+def _swept(version: Version, view: RegionView, observed: Observed, left: list[Snapshot]) -> Finding | None:
     """An image that EC2 says a snapshot was made for may exist all the same, unlisted or without its tag: then the snapshot stays."""
     region = view.place.region
     needs = tuple(Need(NeedKind.IMAGE, region, name) for name in sorted({made_for(s) for s in left} - {""} - observed.looked_up.keys()))
@@ -223,7 +223,7 @@ def _swept(view: RegionView, observed: Observed, left: list[Snapshot]) -> Findin
     free = [part for part in left if (image := observed.looked_up.get(made_for(part))) is None or image.state == "deregistered"]
     if not free:
         return None
-    actions = tuple(DeleteSnapshot(view.place, part.snapshot_id, why="its image is gone") for part in free)
+    actions = tuple(DeleteSnapshot(view.place, part.snapshot_id, why="its image is gone", owner=version.owner) for part in free)
     return Finding(
         region, Reason.DELETING, f"{len(free)} snapshot{'s' if len(free) > 1 else ''} left in {region} to be deleted", actions=actions
     )

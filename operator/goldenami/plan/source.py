@@ -151,7 +151,13 @@ def _clear(version: Version, observed: Observed, failed: tuple[Image, ...]) -> t
     """A failed image keeps its name, which CreateImage and RegisterImage want for themselves (trap 2 of the research)."""
     view = observed.regions[version.home_region]
     return tuple(
-        DeregisterImage(view.place, image.image_id, snapshots.own(version, view, image), why=f"failed: {attempts.reason_of(image)}")
+        DeregisterImage(
+            view.place,
+            image.image_id,
+            snapshots.own(version, view, image),
+            why=f"failed: {attempts.reason_of(image)}",
+            owner=version.owner,
+        )
         for image in failed
     )
 

@@ -28,7 +28,7 @@ def disable(version: Version, place: Place, image: Image, grants: Grants | None,
     written = {**since(now), **_tags(whom.names())}
     if len({key for key in image.tags if not key.startswith("aws:")} | written.keys()) > MAX_TAGS:
         return None
-    return (SetTags(place, (image.image_id,), written), DisableImage(place, image.image_id))
+    return (SetTags(place, (image.image_id,), written), DisableImage(place, image.image_id, owner=version.owner))
 
 
 def since(now: float) -> dict[str, str]:

@@ -93,7 +93,7 @@ def test_a_failed_copy_that_no_version_looks_after_is_one_with_its_snapshots() -
     found = look(part(), beside=view(failed), checked=None, noted={"ami-1": Noted(NOW - 8 * DAY)}, of=POLICY)
     why = f"it is failed, and no ImageVersion of version 0.1.0 looks after {PARIS}"
     assert found.orphans == (Orphan(PARIS, "ami-1", Kind.IMAGE, why, NOW - 8 * DAY, NOW - DAY),)
-    assert found.actions == (DeregisterImage(place(), "ami-1", ("snap-1",), why="a failed copy that nobody looks after"),)
+    assert found.actions == (DeregisterImage(place(), "ami-1", ("snap-1",), why="a failed copy that nobody looks after", owner=OWNER),)
 
 
 # --- what has to be known first ---
@@ -155,7 +155,11 @@ def test_without_a_policy_it_stays_however_old_it_is() -> None:
     ("since", "actions"),
     [
         pytest.param("2023-11-07T22:13:21Z", (), id="a second before its time it stays"),
-        pytest.param("2023-11-07T22:13:20Z", (DeleteSnapshot(place(), "snap-1", why="ami-1 is gone"),), id="when its time is over it goes"),
+        pytest.param(
+            "2023-11-07T22:13:20Z",
+            (DeleteSnapshot(place(), "snap-1", why="ami-1 is gone", owner=OWNER),),
+            id="when its time is over it goes",
+        ),
     ],
 )
 def test_when_it_goes(since: str, actions: tuple[DeleteSnapshot, ...]) -> None:

@@ -292,7 +292,7 @@ def test_key_grants_of_ours_go_with_the_image_and_others_stay() -> None:
     assert (asked.actions, asked.needs) == ((), (Need(NeedKind.GRANTS, PARIS, "ami-1"),))
     found = look(replace(seen, grants={"ami-1": granted(keys={ARN: (MINE, THEIRS)})}))
     assert found is not None
-    assert found.actions == (RevokeKey(place(), ARN, "grant-1", ALICE), DeregisterImage(place(), "ami-1", ("snap-1",)))
+    assert found.actions == (RevokeKey(place(), ARN, "grant-1", ALICE), DeregisterImage(place(), "ami-1", ("snap-1",), owner=OWNER))
 
 
 def test_a_double_takes_no_key_grant_with_it_that_the_replica_lives_on() -> None:
@@ -315,7 +315,7 @@ def test_the_source_snapshot_stays_and_only_our_permissions_on_it_go() -> None:
     )
     found = look(seen, of, everything=True)
     assert found is not None
-    assert found.actions == (UnshareSnapshot(place(HOME), "snap-given", (ALICE,)), DeregisterImage(place(HOME), "ami-1", ()))
+    assert found.actions == (UnshareSnapshot(place(HOME), "snap-given", (ALICE,)), DeregisterImage(place(HOME), "ami-1", (), owner=OWNER))
 
 
 # --- Retain ---

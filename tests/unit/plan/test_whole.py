@@ -10,7 +10,7 @@ from goldenami.plan import actions as do
 from goldenami.plan import whole
 from goldenami.plan.actions import Action, DeregisterImage, SetDescription, UnshareImage, Volume
 from goldenami.plan.values import Principals, Problem
-from support.plan import ALICE, BOB, HOME, PARIS, accounts, golden_ami, granted, observed, place, snapshot, version, view
+from support.plan import ALICE, BOB, HOME, OWNER, PARIS, accounts, golden_ami, granted, observed, place, snapshot, version, view
 
 PUBLIC, DRIFTED = golden_ami(public=True, description="changed"), golden_ami(description="changed")
 FAILED = golden_ami("ami-2", state="failed")
@@ -90,11 +90,11 @@ def test_needs_of_all_concerns_are_asked_at_once() -> None:
         (do.ShareImage(place(), "ami-1", accounts(ALICE, public=True)), f"share ami-1 with all, {ALICE}"),
         (do.UnshareImage(place(), "ami-1", Principals(public=True)), "stop sharing ami-1 with all"),
         (do.EnableImage(place(), "ami-1"), "enable ami-1"),
-        (do.DisableImage(place(), "ami-1"), "disable ami-1"),
-        (do.DeregisterImage(place(), "ami-1"), "deregister ami-1"),
-        (do.DeregisterImage(place(), "ami-1", ("snap-1",), why="failed: x"), "deregister ami-1 with snap-1 (failed: x)"),
-        (do.DeleteSnapshot(place(), "snap-1"), "delete snapshot snap-1"),
-        (do.DeleteSnapshot(place(), "snap-1", why="gone"), "delete snapshot snap-1 (gone)"),
+        (do.DisableImage(place(), "ami-1", owner=OWNER), "disable ami-1"),
+        (do.DeregisterImage(place(), "ami-1", owner=OWNER), "deregister ami-1"),
+        (do.DeregisterImage(place(), "ami-1", ("snap-1",), why="failed: x", owner=OWNER), "deregister ami-1 with snap-1 (failed: x)"),
+        (do.DeleteSnapshot(place(), "snap-1", owner=OWNER), "delete snapshot snap-1"),
+        (do.DeleteSnapshot(place(), "snap-1", why="gone", owner=OWNER), "delete snapshot snap-1 (gone)"),
         (do.PutParameter(place(), "/x", "ami-1", create=True), "create parameter /x = ami-1"),
         (do.PutParameter(place(), "/x", "ami-1", create=False), "set parameter /x = ami-1"),
         (do.DeleteParameter(place(), "/x"), "delete parameter /x"),

@@ -80,6 +80,7 @@ class Question:
 
     listings: Listings
     image: Image
+    """As it is now: what it tells of itself is evidence, and not older than the rest."""
     asked: Asked
     now: float
     """Epoch seconds."""
