@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from support.operator import AWAY, FAR, HOME, World, snapshots_of, tags_of
+from support.operator import AWAY, FAR, HOME, Body, World, snapshots_of, tags_of
 from support.scenes import (
     calls_since,
     declared,
@@ -251,10 +251,25 @@ def test_a_removed_region_stays_while_a_launch_template_names_its_image(corner: 
     assert ec2.describe_snapshots(Filters=[{"Name": "snapshot-id", "Values": snapshots_of(image)}])["Snapshots"] == []
 
 
-def test_an_image_that_comes_into_use_while_it_is_disabled_is_enabled_again(corner: World, name: str) -> None:
-    corner.apply(declared(corner, name, deletionPolicy="Delete"))
+@pytest.mark.parametrize(
+    ("sharing", "foreign"),
+    [
+        pytest.param(lambda world: None, set(), id="and grants are left as they are"),
+        pytest.param(lambda world: {"accounts": [world.partner]}, set(), id="and is shared"),
+        pytest.param(lambda world: {"accounts": [world.partner], "foreignGrants": "Keep"}, {"666666666666"}, id="also by somebody else"),
+    ],
+)
+def test_an_image_that_comes_into_use_while_it_is_disabled_is_enabled_and_shared_again(
+    corner: World, name: str, sharing: Callable[[World], Body | None], foreign: set[str]
+) -> None:
+    wanted = sharing(corner)
+    spec: dict[str, Any] = {"sharing": wanted} if wanted else {}
+    corner.apply(declared(corner, name, deletionPolicy="Delete", **spec))
     corner.ready(name)
     image, ec2, lab = image_of(corner, name, AWAY), corner.ec2(AWAY), corner.aws.lab
+    for account in foreign:
+        ec2.modify_image_attribute(ImageId=image["ImageId"], LaunchPermission={"Add": [{"UserId": account}]})
+    before = corner.shared_with(image["ImageId"], AWAY)
     lab.add_fault("hold", operation="ec2.DisableImage", account=corner.account, resource=image["ImageId"])
 
     corner.patch("goldenimage", name, {"spec": {"replicas": [{"region": HOME}]}})
@@ -265,7 +280,27 @@ def test_an_image_that_comes_into_use_while_it_is_disabled_is_enabled_again(corn
 
     assert user in condition["message"]
     until(corner, lambda: image_of(corner, name, AWAY)["State"] == "available", "enabled again")
+    until(corner, lambda: "goldenami.dev/disabled-since" not in tags_of(image_of(corner, name, AWAY)), "nothing left to be given back")
+    assert corner.shared_with(image["ImageId"], AWAY) == before == {*foreign, *(wanted["accounts"] if wanted else ())}
     assert "ec2.DeregisterImage" not in [call.name for call in calls_since(corner, held.call.sequence)]
+    ec2.terminate_instances(InstanceIds=[user])
+    look_again(corner, name)
+    until(corner, lambda: images_of(corner, name, AWAY) == [], "deregistered")
+
+
+def test_an_image_that_a_person_disabled_stays_disabled_when_it_is_found_in_use(corner: World, name: str) -> None:
+    corner.apply(declared(corner, name, deletionPolicy="Delete"))
+    corner.ready(name)
+    image, ec2 = image_of(corner, name, AWAY)["ImageId"], corner.ec2(AWAY)
+    user = ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1, InstanceType="t3.micro")["Instances"][0]["InstanceId"]
+    corner.patch("goldenimage", name, {"spec": {"replicas": [{"region": HOME}]}})
+    corner.reason("InUse", name)
+
+    ec2.disable_image(ImageId=image)
+    look_again(corner, name)
+    until(corner, lambda: "somebody else disabled it" in corner.reason("InUse", name)["message"], "told")
+
+    assert image_of(corner, name, AWAY)["State"] == "disabled"
     ec2.terminate_instances(InstanceIds=[user])
     look_again(corner, name)
     until(corner, lambda: images_of(corner, name, AWAY) == [], "deregistered")

@@ -110,7 +110,7 @@ def _added(
     regions = (before.regions if before else frozenset()) | {region}
     made_at = min(image.created_epoch_seconds, before.made_at) if before else image.created_epoch_seconds
     deprecated = (before is not None and before.deprecated) or 0 < image.deprecation_epoch_seconds <= now
-    disabled = (before is not None and before.disabled) or undo.disabled_since(image) > 0
+    disabled = (before is not None and before.disabled) or undo.by_stage(image)
     told = before.notes if before and before.notes else _notes(owner, version, image)
     adopted = dict(before.adopted) if before else {}
     if image.tags.get(identity.ROLE) == identity.ADOPTED_ROLE:

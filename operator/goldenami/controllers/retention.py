@@ -111,7 +111,7 @@ def _member(declared: GoldenImage, version: str, images: Sequence[Image], child:
     said = next((row for row in declared.spec.versions if row.version == version), None)
     since = [undo.disabled_since(image) for image in images]
     told = find(child.status.conditions, ConditionType.RETENTION_READY) if child is not None and is_current(child) else None
-    before: Stage | None = child.spec.stage if child else "Disabled" if any(since) else None
+    before: Stage | None = child.spec.stage if child else "Disabled" if any(map(undo.by_stage, images)) else None
     # Tags of adopted images say it in the spec that was rendered.
     until = (said.expires_at if said else None) or (child.spec.expires_at if child and child.spec.adopt else None)
     expires = expiry.parse(until) if until else None

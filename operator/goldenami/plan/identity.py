@@ -28,6 +28,8 @@ DISABLED_SINCE = PREFIX + "disabled-since"
 """RFC 3339: since when the operator keeps the image disabled. Written right before it is disabled, each time."""
 GRANTS = PREFIX + "grants"
 """Launch permissions that nobody declared, of an image that is disabled: EC2 forgets them. `goldenami.dev/grants-2` and so on go on."""
+SHARED_WITH = PREFIX + "shared-with"
+"""The same of those that were declared, of an image that was disabled on its way out of a place, where no spec shares it again."""
 ORPHANED_SINCE = PREFIX + "orphaned-since"
 """Since when a snapshot or a failed copy belongs to nothing, as it was first seen: `2026-11-21T05:26:00Z`."""
 

@@ -3,15 +3,14 @@
 Every irreversible step is decided from evidence gathered in the same look (`goldenami.plan.evidence`); what is not complete blocks.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from goldenami.api.reasons import Outcome, Reason
-from goldenami.plan import identity, snapshots
+from goldenami.plan import identity, snapshots, undo
 from goldenami.plan.actions import (
     Action,
     DeleteSnapshot,
     DeregisterImage,
-    DisableImage,
     EnableImage,
     RemoveTags,
     RevokeKey,
@@ -48,7 +47,7 @@ def step(version: Version, image: Image, observed: Observed) -> Step:
     name = f"{image.image_id} in {view.place.region}"
     protected = _protected(image, name)
     if protected is not None:
-        return protected
+        return replace(protected, actions=undo.give_back(version, view.place, image))
     if image.state in UNUSABLE:
         # Snapshots in flight are named by nothing but their own description, so they have to be seen first.
         unseen = _unseen(view, observed)
@@ -59,9 +58,9 @@ def step(version: Version, image: Image, observed: Observed) -> Step:
     if evidence is None:
         return Step(Reason.DELETING, f"looking for users of {name}", needs=(Need(NeedKind.EVIDENCE, view.place.region, image.image_id),))
     if why := objection(evidence, observed.now):
-        return _kept(view, image, why)
+        return _kept(version, view, image, why)
     if image.state == "available":
-        return Step(Reason.DELETING, f"{name} is disabled first", (DisableImage(view.place, image.image_id, owner=version.owner),))
+        return _disabled(version, view, image, observed)
     if image.state != "disabled":
         return Step(Reason.DELETING, f"{name} is {image.state}; it goes when it is available or disabled")
     return removal(version, view, image, observed)
@@ -84,10 +83,30 @@ def _protected(image: Image, name: str) -> Step | None:
     return None
 
 
-def _kept(view: RegionView, image: Image, why: Objection) -> Step:
-    """In use, or nobody can tell: the image stays, and one that is in use and that we had disabled can launch again."""
-    undo = (EnableImage(view.place, image.image_id),) if why.reason is Reason.IN_USE and image.state == "disabled" else ()
-    return Step(why.reason, f"{image.image_id} in {view.place.region} stays: {why.message}", undo, outcome=why.outcome)
+def _kept(version: Version, view: RegionView, image: Image, why: Objection) -> Step:
+    """In use, or nobody can tell: the image stays, and one that is in use and that we had disabled can launch again, shared as before."""
+    told = f"{image.image_id} in {view.place.region} stays: {why.message}"
+    back = undo.give_back(version, view.place, image)
+    if why.reason is Reason.IN_USE and image.state == "disabled":
+        if undo.disabled_since(image):
+            back = (EnableImage(view.place, image.image_id),)
+        else:
+            told += "; somebody else disabled it, so it stays disabled"
+    return Step(why.reason, told, back, outcome=why.outcome)
+
+
+def _disabled(version: Version, view: RegionView, image: Image, observed: Observed) -> Step:
+    """With whom it is shared written down, as that is in this very look: EC2 forgets it, and no spec shares again what goes."""
+    name = f"{image.image_id} in {view.place.region}"
+    known = observed.grants.get(image.image_id) is not None and image.image_id in observed.fresh_grants
+    if undo.needs_grants(version, leaving=True) and not known:
+        needs = (Need(NeedKind.GRANTS, view.place.region, image.image_id),)
+        return Step(Reason.DELETING, f"reading who may launch {name}, before it is disabled", needs=needs)
+    taken = undo.disable(version, view.place, image, observed, leaving=True)
+    if taken is None:
+        told = f"{name} is not disabled: its tags leave no room to remember whom it is shared with; declare them in spec.sharing"
+        return Step(Reason.TOO_MANY_TAGS, told)
+    return Step(Reason.DELETING, f"{name} is disabled first", taken)
 
 
 def removal(version: Version, view: RegionView, image: Image, observed: Observed) -> Step:
@@ -145,7 +164,9 @@ def release(version: Version, image: Image, observed: Observed) -> Step:
         return Step(Reason.RELEASED, f"{name} is released", needs=unseen)
     resources = (image.image_id, *snapshots.own(version, view, image))
     mark = SetTags(view.place, resources, {identity.RELEASED: str(version.owner)})
-    return Step(Reason.RELEASED, f"{name} is released, left as it is", (mark, RemoveTags(view.place, resources, (identity.OWNER,))))
+    # One that was going, and was enabled again a moment ago, is left as it was before that.
+    back = undo.give_back(version, view.place, image)
+    return Step(Reason.RELEASED, f"{name} is released, left as it is", (*back, mark, RemoveTags(view.place, resources, (identity.OWNER,))))
 
 
 def look(version: Version, observed: Observed, *, everything: bool) -> tuple[Finding, ...]:

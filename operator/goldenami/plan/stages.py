@@ -155,7 +155,7 @@ def _available(version: Version, view: RegionView, image: Image, observed: Obser
         return Step(Reason.RETIRING, f"looking for users of {name}", marked, needs)
     if why := objection(evidence, observed.now):
         return _kept(name, why, marked)
-    taken = undo.disable(version, view.place, image, grants, observed.now)
+    taken = undo.disable(version, view.place, image, observed)
     if taken is None:
         told = f"{name} is not disabled: its tags leave no room to remember whom it is shared with; declare them in spec.sharing"
         return Step(Reason.TOO_MANY_TAGS, told, marked)

@@ -116,14 +116,14 @@ OLD, YOUNG = golden_ami("ami-1"), golden_ami("ami-2", created_epoch_seconds=NOW)
     [
         pytest.param((OLD, YOUNG), {}, "ami-1", [], id="nothing goes before its users are known"),
         pytest.param(
-            (OLD, YOUNG), {"evidence": {"ami-2": unused("ami-2")}}, "ami-1", [DisableImage], id="the younger goes, disabled first"
+            (OLD, YOUNG), {"evidence": {"ami-2": unused("ami-2")}}, "ami-1", [SetTags, DisableImage], id="the younger goes, disabled first"
         ),
         pytest.param((OLD, YOUNG), {"evidence": {"ami-2": used("ami-2", "instance i-1")}}, "ami-1", [], id="one in use stays"),
         pytest.param(
             (OLD, YOUNG),
             {"evidence": {"ami-1": unused()}, "recorded": {PARIS: Recorded("ami-2", "available")}},
             "ami-2",
-            [DisableImage],
+            [SetTags, DisableImage],
             id="the one known before is kept, because aliases name it",
         ),
         pytest.param(

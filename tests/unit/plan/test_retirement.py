@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from goldenami.api.reasons import Reason
-from goldenami.plan import retirement
+from goldenami.plan import retirement, undo
 from goldenami.plan.actions import (
     Action,
     DeleteSnapshot,
@@ -27,6 +27,7 @@ from support.plan import (
     ALICE,
     EVE,
     HOME,
+    NOW,
     OWNER,
     PARIS,
     STRANGER,
@@ -50,6 +51,7 @@ from support.plan import (
 DELETE, RETAIN = version(HOME, delete=True), version(HOME)
 AMI = golden_ami()
 DISABLED = replace(AMI, state="disabled")
+GOING_DARK = replace(DISABLED, tags={**AMI.tags, **undo.since(NOW - 60)})
 UNUSED = {"ami-1": unused()}
 FRESH = frozenset({PARIS})
 
@@ -76,7 +78,7 @@ def kinds(found: Finding | None) -> list[type[Action]]:
     ("seen", "reason", "actions", "needs"),
     [
         pytest.param(paris(AMI), Reason.DELETING, [], [NeedKind.EVIDENCE], id="users are looked for first"),
-        pytest.param(paris(AMI, evidence=UNUSED), Reason.DELETING, [DisableImage], [], id="an unused image is disabled first"),
+        pytest.param(paris(AMI, evidence=UNUSED), Reason.DELETING, [SetTags, DisableImage], [], id="an unused image is disabled first"),
         pytest.param(paris(DISABLED), Reason.DELETING, [], [NeedKind.EVIDENCE], id="before it is removed, users are looked for again"),
         pytest.param(paris(DISABLED, evidence=UNUSED), Reason.DELETING, [DeregisterImage], [], id="unused still, it is deregistered"),
         pytest.param(paris(AMI, evidence={"ami-1": used("ami-1", "instance i-1")}), Reason.IN_USE, [], [], id="an instance keeps it"),
@@ -84,11 +86,18 @@ def kinds(found: Finding | None) -> list[type[Action]]:
             paris(AMI, evidence={"ami-1": used("ami-1", "launch template lt-1:2")}), Reason.IN_USE, [], [], id="a launch template keeps it"
         ),
         pytest.param(
-            paris(DISABLED, evidence={"ami-1": used("ami-1", "instance i-1")}),
+            paris(GOING_DARK, evidence={"ami-1": used("ami-1", "instance i-1")}),
             Reason.IN_USE,
             [EnableImage],
             [],
             id="in use again, it is enabled again",
+        ),
+        pytest.param(
+            paris(DISABLED, evidence={"ami-1": used("ami-1", "instance i-1")}),
+            Reason.IN_USE,
+            [],
+            [],
+            id="one that a person disabled stays disabled",
         ),
         pytest.param(
             paris(AMI, evidence={"ami-1": unknown(Problem(Reason.THROTTLED, "later"))}),
