@@ -200,6 +200,12 @@ def reset(cloud: Cloud, image_id: str) -> Any:
         refusal("resetting the image of another", "ResetImageAttribute", "AuthFailure", lambda w: foreign(w, reset), 401),
         refusal("an account that is none", "moto table", "InvalidAMIAttributeItemValue", lambda w: share(w, w.image(), UserId="12345")),
         refusal(
+            "an account that nobody has, among others",
+            "research 5",
+            "InvalidAMIAttributeItemValue",
+            with_settings(lambda w: add(w, w.image(), {"UserId": SOMEONE}, {"UserId": ANOTHER}), unknown_accounts=(ANOTHER,)),
+        ),
+        refusal(
             "another group than all",
             "ModifyImageAttribute UserGroups",
             "InvalidAMIAttributeItemValue",
@@ -282,6 +288,15 @@ def test_at_the_quota_removing_and_repeating_still_work(cloud: Cloud) -> None:
     add(cloud, image_id, {"UserId": SOMEONE})
     modify(cloud, image_id, LaunchPermission={"Add": [{"UserId": ANOTHER}], "Remove": [{"UserId": SOMEONE}]})
     assert cloud.grants(image_id) == [{"UserId": ANOTHER}]
+
+
+def test_an_account_that_nobody_has_any_more_keeps_the_others_from_being_added_and_can_be_removed(cloud: Cloud) -> None:
+    image_id = cloud.image(users=[SOMEONE])
+    cloud.settings.unknown_accounts = (SOMEONE,)
+    assert error_of(lambda: add(cloud, image_id, {"UserId": ANOTHER}, {"UserId": SOMEONE})) == ("InvalidAMIAttributeItemValue", 400)
+    assert cloud.grants(image_id) == [{"UserId": SOMEONE}]
+    modify(cloud, image_id, LaunchPermission={"Remove": [{"UserId": SOMEONE}]})
+    assert cloud.grants(image_id) == []
 
 
 def test_publishing_sets_a_deprecation_two_years_ahead(cloud: Cloud) -> None:

@@ -252,6 +252,11 @@ def modify_pending(cloud: Cloud) -> Any:
     return modify(cloud, snapshot, UserIds=[SOMEONE])
 
 
+def share_with_nobody(cloud: Cloud) -> Any:
+    cloud.settings.unknown_accounts = (SOMEONE,)
+    return modify(cloud, cloud.snapshot(), UserIds=[CROWD[0], SOMEONE])
+
+
 def publish_blocked(cloud: Cloud) -> Any:
     cloud.ec2().enable_snapshot_block_public_access(State="block-all-sharing")
     return modify(cloud, cloud.snapshot(), GroupNames=["all"])
@@ -288,6 +293,7 @@ CROWD = [str(100_000_000_000 + number) for number in range(501)]
         ),
         refusal("public while blocked", "research 2", "OperationNotPermitted", publish_blocked),
         refusal("an account that is none", "research 1.1", "InvalidUserID.Malformed", lambda w: modify(w, w.snapshot(), UserIds=["me"])),
+        refusal("an account that nobody has, among others", "research 5", "InvalidAMIAttributeItemValue", share_with_nobody),
         refusal(
             "a list without an operation",
             "ModifySnapshotAttribute",

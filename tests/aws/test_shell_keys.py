@@ -6,6 +6,7 @@ import pytest
 
 from goldenami.local.aws import LocalAws
 from support.aws import NewAccount, error_of
+from support.scenes import changed_settings
 
 UNKNOWN = "00000000-0000-0000-0000-000000000000"
 ROOT = "arn:aws:iam::{}:root"
@@ -101,6 +102,14 @@ def test_grants_are_listed_by_id_grantee_and_page(local_aws: LocalAws, account: 
     (by_grantee,) = kms.list_grants(KeyId=key["KeyId"], GranteePrincipal=grantees[3])["Grants"]
     assert by_id == by_grantee
     assert (by_id["GranteePrincipal"], by_id["KeyId"], by_id["Operations"]) == (grantees[3], key["Arn"], ["Decrypt", "DescribeKey"])
+
+
+def test_an_account_that_nobody_has_is_granted_nothing(local_aws: LocalAws, account: str) -> None:
+    # CreateGrant, Errors: InvalidArnException (400), "a specified ARN, or an ARN in a key policy, is not valid".
+    key = make_key(local_aws, account)
+    with changed_settings(local_aws, unknown_accounts=["222222222222"]):
+        assert error_of(lambda: grant(local_aws, account, key)) == ("InvalidArnException", 400)
+    assert grant(local_aws, account, key)["GrantId"]
 
 
 def test_a_revoked_grant_is_gone(local_aws: LocalAws, account: str) -> None:

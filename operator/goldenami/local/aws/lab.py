@@ -18,6 +18,7 @@ class Settings:
     throttling: bool = True  # token buckets with AWS's numbers
     share_quota: int = 1000  # launch-permission entities of one image
     public_images_quota: int = 5  # per account and region
+    unknown_accounts: tuple[str, ...] = ()  # ids that no account has: nothing can be shared with them
     concurrent_copies_quota: int = 300  # AMI copies in flight per destination region
     concurrent_snapshot_copies_quota: int = 20  # CopySnapshot in flight per destination region
     fail_copies: dict[str, int] = field(default_factory=dict)  # region: how many of the next AMI copies into it end as failed

@@ -36,6 +36,11 @@ def invalid_combination(message: str) -> Refused:
     return Refused("InvalidParameterCombination", message)
 
 
+def invalid_item(value: str, kind: str) -> Refused:
+    """A principal that is none. `kind`: userId, userGroup, organizationArn, organizationalUnitArn."""
+    return Refused("InvalidAMIAttributeItemValue", f'Invalid attribute item value "{value}" for {kind} item type.')
+
+
 def image_malformed(image_id: str) -> Refused:
     return Refused("InvalidAMIID.Malformed", f'Invalid id: "{image_id}" (expecting "ami-...")')
 

@@ -59,7 +59,7 @@ def _checked(value: Any, pattern: re.Pattern[str], kind: str) -> frozenset[str]:
     if value in (None, ""):
         return frozenset()
     if not pattern.fullmatch(str(value)):
-        raise errors.Refused("InvalidAMIAttributeItemValue", f'Invalid attribute item value "{value}" for {kind} item type.')
+        raise errors.invalid_item(str(value), kind)
     return frozenset({str(value)})
 
 
@@ -70,6 +70,7 @@ def change_permission(call: Call, image: Image) -> None:
     if add.public and not image.permission.public:
         _check_public(call, image)
     if add != LaunchPermission():
+        check_known(call, add.users)
         _check_shareable(call, image)
     wanted = image.permission.plus(add).minus(remove)
     quota = call.lab.settings.share_quota
@@ -77,6 +78,12 @@ def change_permission(call: Call, image: Image) -> None:
         raise errors.Refused("ResourceLimitExceeded", f"The maximum number of launch permission entities of {image.id} is {quota}.")
     image.permission = wanted
     keep_public_deprecation(image)
+
+
+def check_known(call: Call, users: Iterable[str]) -> None:
+    """One id that no account has is enough for the whole call to be refused."""
+    for user in sorted(set(users) & set(call.lab.settings.unknown_accounts)):
+        raise errors.invalid_item(user, "userId")
 
 
 def _check_shareable(call: Call, image: Image) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from goldenami.local.aws.ec2 import encryption, errors
 from goldenami.local.aws.ec2.call import Call
+from goldenami.local.aws.ec2.permissions import check_known
 from goldenami.local.aws.ec2.records import Snapshot, SnapshotState
 from goldenami.local.aws.ec2.visibility import find_snapshot, own_snapshot
 
@@ -33,6 +34,7 @@ def modify_snapshot_attribute(call: Call) -> Mapping[str, Any]:
         raise errors.Refused("IncorrectState", f"Snapshot {snapshot.id} is in invalid state - {snapshot.state.value}")
     call.confirm()
     if add:
+        check_known(call, added[0])
         _check_shareable(call, snapshot, public=added[1])
     snapshot.users = (snapshot.users | added[0]) - removed[0]
     snapshot.public = (snapshot.public or added[1]) and not removed[1]
@@ -65,7 +67,7 @@ def _grantees(entries: Iterable[Entry]) -> Grantees:
         if not _ACCOUNT.fullmatch(user):
             raise errors.Refused("InvalidUserID.Malformed", f'Invalid user id: "{user}"')
     for group in sorted(groups - {"all"}):
-        raise errors.Refused("InvalidAMIAttributeItemValue", f'Invalid attribute item value "{group}" for userGroup item type.')
+        raise errors.invalid_item(group, "userGroup")
     return users, "all" in groups
 
 

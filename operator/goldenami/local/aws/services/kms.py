@@ -145,7 +145,7 @@ class KeyManagementService(KmsResponse):
 
     def _grant_wanted(self) -> dict[str, Any]:
         grantee = str(self._get_param("GranteePrincipal") or "")
-        if not _PRINCIPAL.fullmatch(grantee):
+        if not _PRINCIPAL.fullmatch(grantee) or any(f"::{account}:" in grantee for account in lab.current().settings.unknown_accounts):
             raise RefusedError("InvalidArnException", f"ARN does not refer to a valid principal: {grantee}")
         return {
             "grantee": grantee,
