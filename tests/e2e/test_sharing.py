@@ -7,6 +7,7 @@ import pytest
 from support.operator import AWAY, HOME, World, eventually, snapshots_of
 from support.scenes import (
     calls_since,
+    changed_settings,
     declared,
     events_of,
     fresh_account,
@@ -274,6 +275,30 @@ def test_an_image_that_exists_says_so_when_it_may_not_be_made_public_and_is_shar
     assert AWAY in condition["message"]
     until(world, lambda: world.shared_with(image_of(world, region=AWAY)["ImageId"], AWAY) == {world.partner}, "shared with the account")
     assert world.shared_with(image_of(world)["ImageId"]) == {"all", world.partner}
+
+
+def test_one_account_that_nobody_has_is_named_and_all_others_get_image_snapshot_and_key(corner: World, name: str) -> None:
+    key, other, missing = new_key(corner, AWAY), fresh_account(), fresh_account()
+    replicas = [{"region": HOME}, {"region": AWAY, "kmsKeyId": key}]
+    others = {corner.partner, other}
+    with changed_settings(corner.aws, unknown_accounts=[missing]):
+        corner.apply(declared(corner, name, replicas=replicas, sharing={"accounts": [*others, missing]}))
+        condition = corner.reason("PrincipalRefused", name)
+
+        for words in (missing, HOME, AWAY, "spec.sharing"):
+            assert words in condition["message"]
+        assert not any(account in condition["message"] for account in others)
+        assert corner.condition("goldenimage", name, "Stalled")["status"] == "True"
+        for region in (HOME, AWAY):
+            image = image_of(corner, name, region)
+            assert corner.shared_with(image["ImageId"], region) == others
+            assert [corner.snapshot_shared_with(part, region) for part in snapshots_of(image)] == [others]
+        assert grantees(corner, key) == others
+        told = until(corner, lambda: [text for reason, text in events_of(corner, iv(name)) if reason == "Shared"], "told")
+        assert not any(missing in text for text in told)
+
+        corner.patch("goldenimage", name, {"spec": {"sharing": {"accounts": sorted(others)}}})
+        corner.ready(name)
 
 
 def test_more_principals_than_ec2_admits_are_refused_before_anything_is_called(corner: World, name: str) -> None:

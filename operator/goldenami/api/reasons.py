@@ -128,6 +128,11 @@ class Reason(StrEnum):
         Outcome.STALLED,
         "More principals than EC2 admits on one image; share with an organization or OU.",
     )
+    PRINCIPAL_REFUSED = (
+        "PrincipalRefused",
+        Outcome.STALLED,
+        "AWS refuses some that are shared with, and takes the others; the message names them.",
+    )
     TOO_MANY_TAGS = "TooManyTags", Outcome.STALLED, "The resource would carry more than EC2's 50 tags."
     FOREIGN_GRANTS = "ForeignGrants", Outcome.STALLED, "Grants nobody declared are there and cannot be removed by the operator."
     COPIES_EXHAUSTED = "CopiesExhausted", Outcome.STALLED, "A copy failed as often as it is tried; the message has EC2's reason."

@@ -7,7 +7,9 @@ the inventory as it was, so the next look finds out.
 import logging
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from goldenami.aws import alias_effects, image_effects, share_effects
@@ -15,6 +17,7 @@ from goldenami.aws.calls import Calls
 from goldenami.aws.errors import AwsError, shutting_down
 from goldenami.aws.inventory import Inventory
 from goldenami.aws.lanes import Lanes
+from goldenami.aws.refusals import GIVING, Deed, PrincipalsRefused, narrowed, principals_of
 from goldenami.aws.toolbox import Effect, Tools
 from goldenami.plan.actions import Action
 from goldenami.plan.values import Place, Problem
@@ -66,12 +69,12 @@ class Effects:
     def perform_all(self, actions: Iterable[Action]) -> list[Outcome]:
         """Different places at the same time, one place's in order and up to its first failure: a share never overtakes its key's grant.
 
-        Outcomes are in the order of the actions.
+        Outcomes are in the order of the actions; one that was done for some of its principals and refused for others has one for each part.
         """
         chains: dict[Place, list[tuple[int, Action]]] = {}
         for position, action in enumerate(actions):
             chains.setdefault(action.place, []).append((position, action))
-        done = self._lanes.map(lambda place: list(self._chain(chains[place])), chains)
+        done = self._lanes.map(lambda place: _merged(list(self._chain(chains[place]))), chains)
         return [outcome for _, outcome in sorted((entry for chain in done.values() for entry in chain), key=lambda entry: entry[0])]
 
     def close(self) -> None:
@@ -79,16 +82,37 @@ class Effects:
         self._closed.set()
 
     def _chain(self, actions: Sequence[tuple[int, Action]]) -> Iterator[tuple[int, Outcome]]:
-        failed = False
+        """One place's actions. Whom AWS refuses to give something is left out of what follows, and in nobody else's way."""
+        failed, barred = False, frozenset[str]()
         for position, action in actions:
-            if failed:
+            wanted = narrowed(action, principals_of(action) - barred) if isinstance(action, GIVING) else action
+            if failed or wanted is None:
                 yield position, Outcome(action, skipped=True)
                 continue
             try:
-                yield position, Outcome(action, image_id=self.perform(action))
+                yield position, Outcome(wanted, image_id=self.perform(wanted))
+            except PrincipalsRefused as error:
+                if done := narrowed(wanted, principals_of(wanted) - error.left):
+                    yield position, Outcome(done)
+                yield position, Outcome(narrowed(wanted, error.left) or wanted, error)
+                failed = bool(error.untried)
+                barred |= error.refused.keys() if error.deed is Deed.GIVE else frozenset()
             except AwsError as error:
                 failed = True
                 yield position, Outcome(action, error)
+
+
+def _merged(outcomes: Sequence[tuple[int, Outcome]]) -> list[tuple[int, Outcome]]:
+    """Of one place. Refusals of several actions are told together; where sharing failed as a whole, nobody has to know of them."""
+    refusals = [outcome.error for _, outcome in outcomes if isinstance(outcome.error, PrincipalsRefused)]
+    told: dict[Deed, AwsError] = {deed: reduce(or_, each) for deed in Deed if (each := [one for one in refusals if one.deed is deed])}
+    for _, outcome in outcomes:
+        if outcome.error and type(outcome.action) in share_effects.EFFECTS and outcome.error not in refusals:
+            told = dict.fromkeys(Deed, outcome.error)
+    return [
+        (position, replace(outcome, error=told[outcome.error.deed]) if isinstance(outcome.error, PrincipalsRefused) else outcome)
+        for position, outcome in outcomes
+    ]
 
 
 def _fields(action: Action, reason: str) -> dict[str, Any]:

@@ -23,14 +23,18 @@ from goldenami.plan.values import Place, Problem
 class AwsError(Exception):
     """A refusal or a fault, ready for a condition.
 
-    `code` is AWS's own word, empty where no answer came. `retry_after_seconds` is a hint: nothing is gained by looking earlier.
+    `code` is AWS's own word, empty where no answer came; `words` what it said beside, as far as people may read it.
+    `retry_after_seconds` is a hint: nothing is gained by looking earlier.
     """
 
-    def __init__(self, problem: Problem, *, code: str = "", operation: str = "", retry_after_seconds: float | None = None) -> None:
+    def __init__(
+        self, problem: Problem, *, code: str = "", operation: str = "", words: str = "", retry_after_seconds: float | None = None
+    ) -> None:
         super().__init__(problem.message)
         self.problem = problem
         self.code = code
         self.operation = operation
+        self.words = words
         self.retry_after_seconds = retry_after_seconds
 
 
@@ -319,7 +323,7 @@ def failure(rule: Rule, *, operation: str, place: Place | None, resource: str = 
     asked = f"{operation} of {resource}" if resource else operation
     said = f": {words}" if words else f" ({code})" if code else ""
     message = f"{asked} failed in {where(place)}{said}. {rule.advice}"
-    return rule.kind(problem(rule.reason, message), code=code, operation=operation)
+    return rule.kind(problem(rule.reason, message), code=code, operation=operation, words=words)
 
 
 def from_client_error(error: botocore_errors.ClientError, operation: str, place: Place | None, resource: str = "") -> AwsError:

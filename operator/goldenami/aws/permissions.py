@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from goldenami.aws import translate
 from goldenami.aws.calls import Calls
 from goldenami.aws.errors import AwsError, ShuttingDown, Throttled, Unreachable
+from goldenami.aws.refusals import Refusals
 from goldenami.plan.values import NOBODY, Grants, Image, KeyGrant, Place, Principals
 
 
@@ -52,6 +53,7 @@ class Permissions:
         self._keys: dict[str, _Key] = {}
         self._unread: set[str] = set()
         """Images of which something is unknown that somebody relies on."""
+        self.refusals = Refusals(clock)
         self._tried: dict[str, float] = {}
         """When the audit last turned to an image or a key, whatever came of it: one that cannot be read is not in the others' way."""
 

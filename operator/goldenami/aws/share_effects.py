@@ -1,19 +1,17 @@
 """Effects on who may do what: keys, snapshots, launch permissions."""
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from goldenami.aws import translate
 from goldenami.aws.errors import AwsError, NotFound
-from goldenami.aws.toolbox import Effect, Tools, chunks
+from goldenami.aws.refusals import Deed, Doing, each
+from goldenami.aws.toolbox import Effect, Tools, given
 from goldenami.plan import actions as do
-from goldenami.plan.values import KeyGrant, Place, Principals
+from goldenami.plan.values import KeyGrant, Principals
 
-CHANGES_A_CALL = 500
-"""Of one ModifySnapshotAttribute (EC2 API reference); the same for images keeps a request small."""
-
+EVERYBODY = "all"
 KEY_OPERATIONS = (
     # What launching and copying need of a shared image's key (EC2 user guide, "Sharing encrypted AMIs").
     "Decrypt",
@@ -27,6 +25,12 @@ KEY_OPERATIONS = (
 
 def _grant_key(tools: Tools, action: do.GrantKey) -> str:
     """`grantee` is an account id, or a principal's ARN."""
+    doing = Doing(action.place, "CreateGrant", action.key_arn, Deed.GIVE)
+    each(doing, tools.permissions(action.place).refusals, (action.grantee,), lambda _: _grant(tools, action))
+    return ""
+
+
+def _grant(tools: Tools, action: do.GrantKey) -> None:
     principal = f"arn:{action.place.account.partition}:iam::{action.grantee}:root" if action.grantee.isdigit() else action.grantee
     answer = tools.calls.kms(
         action.place,
@@ -43,7 +47,6 @@ def _grant_key(tools: Tools, action: do.GrantKey) -> str:
     tools.permissions(action.place).key_changed(
         action.key_arn, lambda grants: (*(known for known in grants if known.grant_id != grant.grant_id), grant)
     )
-    return ""
 
 
 def _revoke_key(tools: Tools, action: do.RevokeKey) -> str:
@@ -61,82 +64,98 @@ def _revoke_key(tools: Tools, action: do.RevokeKey) -> str:
 
 
 def _share_snapshot(tools: Tools, action: do.ShareSnapshot) -> str:
-    _change_snapshot(tools, action, "add", [{"UserId": account} for account in action.accounts])
+    _change_snapshot(tools, action, Deed.GIVE, action.accounts)
     return ""
 
 
 def _unshare_snapshot(tools: Tools, action: do.UnshareSnapshot) -> str:
-    everybody = [{"Group": "all"}] if action.public else []
-    _change_snapshot(tools, action, "remove", [*everybody, *({"UserId": account} for account in action.accounts)])
+    _change_snapshot(tools, action, Deed.TAKE, (*((EVERYBODY,) if action.public else ()), *action.accounts))
     return ""
 
 
-def _change_snapshot(tools: Tools, action: do.ShareSnapshot | do.UnshareSnapshot, way: str, rows: list[dict[str, str]]) -> None:
+def _change_snapshot(tools: Tools, action: do.ShareSnapshot | do.UnshareSnapshot, deed: Deed, names: Sequence[str]) -> None:
     image = tools.holding(action.place).image_of(action.snapshot_id)
     permissions = tools.permissions(action.place)
-    for part in chunks(rows, CHANGES_A_CALL):
-        users = [row["UserId"] for row in part if "UserId" in row]
-        groups = [row["Group"] for row in part if "Group" in row]
-        asked: dict[str, Any] = {"SnapshotId": action.snapshot_id, "Attribute": "createVolumePermission", "OperationType": way}
-        asked |= {"UserIds": users} if users else {}
-        asked |= {"GroupNames": groups} if groups else {}
-        _surely(
-            lambda asked=asked: tools.calls.ec2(  # type: ignore[misc]  # bound per chunk
-                action.place, "ModifySnapshotAttribute", lambda ec2: ec2.modify_snapshot_attribute(**asked), about=action.snapshot_id
-            ),
-            lambda: permissions.forget(image.image_id if image else ""),
-        )
-        changed = Principals(accounts=frozenset(users), public=bool(groups))
+    doing = Doing(action.place, "ModifySnapshotAttribute", action.snapshot_id, deed)
+
+    def change(part: Sequence[str]) -> None:
+        users, groups = [name for name in part if name != EVERYBODY], [name for name in part if name == EVERYBODY]
+        asked: dict[str, Any] = given(UserIds=users, GroupNames=groups)
+        with _surely(doing, lambda: permissions.forget(image.image_id if image else "")):
+            tools.calls.ec2(
+                action.place,
+                "ModifySnapshotAttribute",
+                lambda ec2: ec2.modify_snapshot_attribute(
+                    SnapshotId=action.snapshot_id,
+                    Attribute="createVolumePermission",
+                    OperationType="add" if deed is Deed.GIVE else "remove",
+                    **asked,
+                ),
+                about=action.snapshot_id,
+            )
         if image:
-            permissions.snapshot_changed(image.image_id, action.snapshot_id, _changing(way, changed))
+            permissions.snapshot_changed(image.image_id, action.snapshot_id, _changing(deed, part))
+
+    each(doing, permissions.refusals, names, change)
 
 
 def _share_image(tools: Tools, action: do.ShareImage) -> str:
-    _change_image(tools, action.place, action.image_id, "Add", action.principals)
+    _change_image(tools, action, Deed.GIVE)
     return ""
 
 
 def _unshare_image(tools: Tools, action: do.UnshareImage) -> str:
-    _change_image(tools, action.place, action.image_id, "Remove", action.principals)
+    _change_image(tools, action, Deed.TAKE)
     return ""
 
 
-def _change_image(tools: Tools, place: Place, image_id: str, way: str, principals: Principals) -> None:
-    permissions = tools.permissions(place)
-    for part in chunks(_rows(principals), CHANGES_A_CALL):
-        _surely(
-            lambda part=part: tools.calls.ec2(  # type: ignore[misc]  # bound per chunk
-                place,
+def _change_image(tools: Tools, action: do.ShareImage | do.UnshareImage, deed: Deed) -> None:
+    permissions = tools.permissions(action.place)
+    doing = Doing(action.place, "ModifyImageAttribute", action.image_id, deed)
+
+    def change(part: Sequence[str]) -> None:
+        rows = [_row(name) for name in part]
+        with _surely(doing, lambda: permissions.forget(action.image_id)):
+            tools.calls.ec2(
+                action.place,
                 "ModifyImageAttribute",
-                lambda ec2: ec2.modify_image_attribute(ImageId=image_id, LaunchPermission={way: list(part)}),  # type: ignore[misc]
-                about=image_id,
-            ),
-            lambda: permissions.forget(image_id),
-        )
-        permissions.launch_changed(image_id, _changing(way.lower(), translate.principals(part)))
-    if principals.public:
-        tools.holding(place).fold_changed(image_id, lambda image: replace(image, public=way == "Add"))
+                lambda ec2: ec2.modify_image_attribute(
+                    ImageId=action.image_id,
+                    LaunchPermission={"Add" if deed is Deed.GIVE else "Remove": rows},  # type: ignore[misc]  # a key that is not literal
+                ),
+                about=action.image_id,
+            )
+        permissions.launch_changed(action.image_id, _changing(deed, part))
+        if EVERYBODY in part:
+            tools.holding(action.place).fold_changed(action.image_id, lambda image: replace(image, public=deed is Deed.GIVE))
+
+    each(doing, permissions.refusals, action.principals.names(), change)
 
 
-def _rows(principals: Principals) -> list[dict[str, str]]:
-    return [
-        *([{"Group": "all"}] if principals.public else []),
-        *({"UserId": account} for account in sorted(principals.accounts)),
-        *({"OrganizationArn": arn} for arn in sorted(principals.organization_arns)),
-        *({"OrganizationalUnitArn": arn} for arn in sorted(principals.organizational_unit_arns)),
-    ]
+def _row(name: str) -> dict[str, str]:
+    if name == EVERYBODY:
+        return {"Group": name}
+    if name.isdigit():
+        return {"UserId": name}
+    return {"OrganizationArn" if ":organization/" in name else "OrganizationalUnitArn": name}
 
 
-def _changing(way: str, principals: Principals) -> Callable[[Principals], Principals]:
-    return (lambda known: known | principals) if way == "add" else (lambda known: known - principals)
+def _changing(deed: Deed, names: Sequence[str]) -> Callable[[Principals], Principals]:
+    changed = Principals.named(names)
+    return (lambda known: known | changed) if deed is Deed.GIVE else (lambda known: known - changed)
 
 
-def _surely(call: Callable[[], Any], forget: Callable[[], None]) -> None:
-    """When a call fails, it may have been carried out all the same: what was known is not known any more."""
+@contextlib.contextmanager
+def _surely(doing: Doing, forget: Callable[[], None]) -> Iterator[None]:
+    """When a call fails, it may have been carried out all the same: what was known is not known any more.
+
+    Only a principal that is refused is found out before anything is changed.
+    """
     try:
-        call()
-    except AwsError:
-        forget()
+        yield
+    except AwsError as error:
+        if not doing.refuses_principals(error):
+            forget()
         raise
 
 

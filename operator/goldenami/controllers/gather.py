@@ -146,11 +146,12 @@ class Gatherer:
         return max(self.freshness.snapshots_since, self.now() - report.progress_seconds(age))
 
     def _doubt(self, views: Mapping[str, RegionView]) -> None:
-        """Forgets, once, who was seen to have been granted what, so that it is read again where it matters."""
+        """Forgets, once, who was seen to have been granted what, and who was refused, so that it is found out again where it matters."""
         if not self.asked or self._doubted:
             return
         self._doubted = True
         for view in views.values():
+            self.inventory.permissions(view.place).refusals.forget()
             for image in plan.ours(view, self.version):
                 for name in (image.image_id, *key_arns(view, image)):
                     self.inventory.permissions(view.place).forget(name)
