@@ -131,6 +131,28 @@ def test_a_key_is_granted_before_snapshot_and_image_and_revoked_after_them(corne
     assert [corner.snapshot_shared_with(part, AWAY) for part in snapshots_of(image)] == [set()]
 
 
+def test_what_is_taken_back_does_not_wait_for_tags_that_may_not_be_set(corner: World, name: str) -> None:
+    key = new_key(corner, AWAY)
+    replicas = [{"region": HOME}, {"region": AWAY, "kmsKeyId": key}]
+    corner.apply(declared(corner, name, replicas=replicas, sharing={"accounts": [corner.partner, THIRD]}))
+    corner.ready(name)
+    image = image_of(corner, name, AWAY)
+    refused = {"operation": "ec2.CreateTags", "account": corner.account, "region": AWAY, "resource": image["ImageId"]}
+    fault = corner.aws.lab.add_fault("refuse", code="UnauthorizedOperation", message="You are not authorized.", times=1000, **refused)
+
+    corner.patch("goldenimage", name, {"spec": {"tags": {"team": "platform"}, "sharing": {"accounts": [THIRD]}}})
+    until(corner, lambda: corner.shared_with(image["ImageId"], AWAY) == {THIRD}, "taken off the image")
+    until(corner, lambda: grantees(corner, key) == {THIRD}, "and off its key")
+    condition = corner.reason("AccessDenied", name)
+
+    assert "CreateTags" in condition["message"]
+    assert [corner.snapshot_shared_with(part, AWAY) for part in snapshots_of(image)] == [{THIRD}]
+    until(corner, lambda: corner.condition("imageversion", iv(name), "SharingReady")["status"] == "True", "sharing is as declared")
+    corner.aws.lab.remove_fault(fault)
+    look_again(corner, name)
+    corner.ready(name)
+
+
 def test_grants_of_others_on_the_key_are_left_alone(corner: World, name: str) -> None:
     key = new_key(corner, AWAY)
     theirs = {"GranteePrincipal": f"arn:aws:iam::{THIRD}:root", "Operations": ["Decrypt"]}

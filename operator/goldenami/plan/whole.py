@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from goldenami.api.conditions import ConditionType
 from goldenami.plan import replicas, retirement, sharing, source, stages
-from goldenami.plan.actions import Action, UnshareImage
+from goldenami.plan.actions import Action, RevokeKey, UnshareImage, UnshareSnapshot
 from goldenami.plan.desired import Version
 from goldenami.plan.observed import Finding, Need, Observed
 from goldenami.plan.sharing import Shared
@@ -39,12 +39,14 @@ class Look:
 
     @property
     def actions(self) -> tuple[Action, ...]:
-        """In the order they have to happen within one place: what is public and shall not be comes first, what can wait comes last."""
+        """In the order they have to happen within one place, where a failure keeps the rest for later.
+
+        What is taken back comes first, so that it waits for nothing: public access, then image, snapshot, key, as they are never granted.
+        What can wait comes last.
+        """
         findings = [finding for found in self.concerns.values() for finding in found]
-        actions = [action for finding in findings for action in finding.actions]
-        exposed = [action for action in actions if isinstance(action, UnshareImage) and action.principals.public]
-        cleanup = [action for finding in findings for action in finding.cleanup]
-        return (*exposed, *(action for action in actions if action not in exposed), *cleanup)
+        actions = sorted((action for finding in findings for action in finding.actions), key=_urgency)
+        return (*actions, *(action for finding in findings for action in finding.cleanup))
 
     @property
     def needs(self) -> frozenset[Need]:
@@ -66,6 +68,17 @@ class Look:
             tuple(map(change, self.leaving)),
             tuple(map(change, self.going)),
         )
+
+
+def _urgency(action: Action) -> int:
+    match action:
+        case UnshareImage(principals=principals):
+            return 0 if principals.public else 1
+        case UnshareSnapshot():
+            return 2
+        case RevokeKey():
+            return 3
+    return 4
 
 
 def _failed(finding: Finding, failures: Failures) -> Finding:

@@ -9,8 +9,9 @@ from goldenami.api.reasons import Reason
 from goldenami.plan import actions as do
 from goldenami.plan import whole
 from goldenami.plan.actions import Action, DeregisterImage, SetDescription, UnshareImage, Volume
-from goldenami.plan.values import Principals, Problem
-from support.plan import ALICE, BOB, HOME, OWNER, PARIS, accounts, golden_ami, granted, observed, place, snapshot, version, view
+from goldenami.plan.identity import grant_name
+from goldenami.plan.values import KeyGrant, Principals, Problem
+from support.plan import ALICE, BOB, HOME, OWNER, PARIS, accounts, golden_ami, granted, key, observed, place, snapshot, version, view
 
 PUBLIC, DRIFTED = golden_ami(public=True, description="changed"), golden_ami(description="changed")
 FAILED = golden_ami("ami-2", state="failed")
@@ -19,6 +20,18 @@ SEEN = observed(view(PUBLIC, FAILED), fresh_snapshots=frozenset({PARIS}))
 
 def test_public_exposure_ends_first_and_cleaning_comes_last() -> None:
     assert [type(action) for action in whole.look(version(), SEEN).actions] == [UnshareImage, SetDescription, DeregisterImage]
+
+
+def test_what_is_taken_back_waits_for_nothing_and_comes_off_image_snapshot_and_key_in_this_order() -> None:
+    """Within one place the first failure keeps the rest for later, at every look: a tag that may not be set kept a former partner."""
+    arn, named = key(), grant_name(version().owner, "1.0.0", PARIS, ALICE)
+    drifted = golden_ami(description="changed", tags={**golden_ami().tags, "Name": "changed"})
+    held = granted(accounts(ALICE), {"snap-1": accounts(ALICE)}, keys={arn: (KeyGrant("grant-1", named, ALICE),)})
+    seen = observed(view(drifted, FAILED, kms_key_arn=arn), fresh_snapshots=frozenset({PARIS}), grants={"ami-1": held})
+    found = whole.look(version(shared=accounts(BOB)), seen).actions
+    taken_back = [UnshareImage, do.UnshareSnapshot, do.RevokeKey]
+    granted_then = [do.GrantKey, do.ShareSnapshot, do.ShareImage]
+    assert [type(action) for action in found] == [*taken_back, do.SetTags, SetDescription, *granted_then, DeregisterImage]
 
 
 def test_sharing_does_not_wait_for_cleaning() -> None:
