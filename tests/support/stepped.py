@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from goldenami.api.kinds import FINALIZER, GOLDEN_IMAGE, IMAGE_VERSION, KINDS, Key
+from goldenami.api.kinds import AWS_ACCOUNT, FINALIZER, GOLDEN_IMAGE, IMAGE_VERSION, KINDS, Key
 from goldenami.api.reasons import EventReason
 from goldenami.aws.calls import Calls
 from goldenami.aws.effects import Effects
@@ -20,6 +20,7 @@ from goldenami.aws.lanes import Lanes
 from goldenami.aws.pacing import Limit, Pacer
 from goldenami.aws.sessions import Sessions
 from goldenami.controllers.accounts import Accounts
+from goldenami.controllers.aws_account import AWSAccounts
 from goldenami.controllers.caretaker import Outcome
 from goldenami.controllers.dependents import Dependents
 from goldenami.controllers.golden_image import GoldenImages
@@ -180,6 +181,7 @@ class Stepped:
         self.reconcilers: Mapping[str, Callable[[Key], Outcome]] = {
             GOLDEN_IMAGE.kind: GoldenImages(world),
             IMAGE_VERSION.kind: ImageVersions(world),
+            AWS_ACCOUNT.kind: AWSAccounts(world),
         }
 
     def stop(self) -> None:

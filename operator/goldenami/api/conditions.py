@@ -59,6 +59,8 @@ class ConcernResult:
     reason: Reason
     message: str
     outcome_override: Outcome | None = None
+    generation: int | None = None
+    """The metadata.generation it was said about; None: the one that is looked at now."""
 
     @property
     def outcome(self) -> Outcome:
@@ -109,7 +111,7 @@ def summarize(
     return (
         stamp(ConditionType.READY, _STATUS[worst], _ready_reason(worst, culprits), message),
         *_abnormal(stamp, worst, culprits, message),
-        *(stamp(result.type, _STATUS[result.outcome], result.reason, result.message) for result in results),
+        *(stamp(result.type, _STATUS[result.outcome], result.reason, result.message, result.generation) for result in results),
     )
 
 
@@ -144,14 +146,14 @@ class _Stamp:
     generation: int
     now: str
 
-    def __call__(self, kind: str, status: ConditionStatus, reason: str, message: str) -> Condition:
+    def __call__(self, kind: str, status: ConditionStatus, reason: str, message: str, generation: int | None = None) -> Condition:
         before = self.previous.get(kind)
         return Condition(
             type=str(kind),
             status=status,
             reason=str(reason),
             message=cut(message),
-            observed_generation=self.generation,
+            observed_generation=self.generation if generation is None else generation,
             last_transition_time=before.last_transition_time if before is not None and before.status == status else self.now,
         )
 

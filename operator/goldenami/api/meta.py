@@ -97,6 +97,19 @@ class Resource(Model):
     kind: str = ""
     metadata: ObjectMeta = ObjectMeta()
 
+    @classmethod
+    def from_object(cls, value: Mapping[str, Any]) -> Self:
+        """As every model. Of a status, which can be rebuilt, a field that does not fit is left out: nobody could correct it."""
+        try:
+            return cls.model_validate(value)
+        except ValidationError as error:
+            places = [problem["loc"] for problem in error.errors(include_url=False, include_input=False)]
+            unfit = {place[1] for place in places if place[0] == "status" and len(place) > 1}
+            if not unfit:
+                raise InvalidObjectError(explain(error)) from error
+        status = {name: field for name, field in value["status"].items() if name not in unfit}
+        return super().from_object({**value, "status": status})
+
     @property
     def name(self) -> str:
         return self.metadata.name

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from goldenami.api.aws_account import AWSAccount
 from goldenami.api.kinds import AWS_ACCOUNT
-from goldenami.api.meta import AccountRef
+from goldenami.api.meta import AccountRef, InvalidObjectError
 from goldenami.api.reasons import Reason
 from goldenami.aws.errors import AwsError
 from goldenami.aws.sessions import OWN, AccountSpec, Sessions
@@ -37,7 +37,14 @@ class Accounts:
             return Problem(
                 Reason.DEPENDENCY_NOT_READY, f"AWSAccount {reference.name} does not exist; create it, or correct spec.accountRef"
             )
-        account = AWSAccount.from_object(obj)
+        try:
+            account = AWSAccount.from_object(obj)
+        except InvalidObjectError:
+            # What is wrong stays out of the message: it may be none of this namespace's business.
+            return Problem(
+                Reason.DEPENDENCY_NOT_READY,
+                f"AWSAccount {reference.name} does not fit its definition as it is now; its own condition Ready says what to correct",
+            )
         if not account.spec.namespaces.matches(self.kubernetes.namespace_labels(namespace)):
             # The selector itself stays out of the message: it tells other tenants' labels.
             return Problem(

@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 from goldenami.api.aws_account import AWSAccount
 from goldenami.api.conditions import ConcernResult, ConditionType, summarize
 from goldenami.api.kinds import AWS_ACCOUNT, Key
+from goldenami.api.meta import InvalidObjectError
 from goldenami.api.reasons import Reason
-from goldenami.controllers import judge, logs, report
+from goldenami.controllers import judge, logs, report, unfit
 from goldenami.controllers.accounts import spec_of
 from goldenami.controllers.caretaker import Outcome
 from goldenami.controllers.world import World
@@ -25,7 +26,10 @@ class AWSAccounts:
         obj = self.world.kubernetes.get(AWS_ACCOUNT, "", key.name)
         if obj is None:
             return Outcome(gone=True)
-        declared = AWSAccount.from_object(obj)
+        try:
+            declared = AWSAccount.from_object(obj)
+        except InvalidObjectError as error:
+            return unfit.tell(self.world, AWS_ACCOUNT, obj, ConditionType.ACCOUNTS_READY, error)
         logs.observe_generation(declared.generation)
         found = self.world.accounts.resolve(spec_of(declared))
         if isinstance(found, Problem):

@@ -159,10 +159,13 @@ def _from_history(world: World, place: Place, parameter: str, views: Mapping[str
 # --- what they do ---
 
 
-def decide(world: World, declared: GoldenImage, memory: Memory, children: Mapping[str, ImageVersion]) -> tuple[Decision, ...]:
-    """One for each declared channel."""
+def decide(
+    world: World, declared: GoldenImage, memory: Memory, children: Mapping[str, ImageVersion], refused: Mapping[str, Problem]
+) -> tuple[Decision, ...]:
+    """One for each declared channel. `refused`: versions that are there, of which it cannot be told what they have."""
     regions = [replica.region for replica in declared.spec.replicas]
-    offers = {version: _offers(child, regions) for version, child in children.items()}
+    offers = {version: dict.fromkeys(regions, Offer(why_not=problem.message)) for version, problem in refused.items()}
+    offers |= {version: _offers(child, regions) for version, child in children.items()}
     now = timestamp(datetime.fromtimestamp(world.now(), UTC))
     return tuple(
         plan.undecided(channel, None, offers, regions, memory.problems[channel.name])

@@ -30,7 +30,7 @@ class Family:
     declared: bool = False
     """Its GoldenImage declares the version."""
     edited: bool = False
-    """Its GoldenImage was edited, and nobody has looked at it since."""
+    """Its GoldenImage was edited, and no look at it has come to its end since."""
 
     def named(self, version: Version) -> Testimony:
         """Whether its own family keeps the version, by what was rendered and by what is declared now."""
@@ -88,8 +88,15 @@ def family(version: Version, image_id: str, golden_images: Iterable[Body], image
         goes="deletionTimestamp" in mine["metadata"],
         channels=frozenset((*_declared_for(version, mine), *_still_on(image_id, mine))),
         declared=mine["spec"].get("version") == version.version,
-        edited=mine["metadata"].get("generation", 0) > mine.get("status", {}).get("observedGeneration", -1),
+        edited=mine["metadata"].get("generation", 0) > _looked_at(mine),
     )
+
+
+def _looked_at(mine: Body) -> int:
+    """The newest generation that a look went through with. One that was stopped on its way leaves conditions of before as they were."""
+    status = mine.get("status", {})
+    about = [condition["observedGeneration"] for condition in status.get("conditions", ())]
+    return int(min([status.get("observedGeneration", -1), *about]))
 
 
 def _declared_for(version: Version, mine: Body) -> Iterator[str]:

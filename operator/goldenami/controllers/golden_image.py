@@ -11,16 +11,17 @@ from goldenami.api.duration import parse_duration
 from goldenami.api.golden_image import GoldenImage
 from goldenami.api.image_version import Grants, ImageVersion
 from goldenami.api.kinds import FINALIZER, GOLDEN_IMAGE, IMAGE_VERSION, SHARE_LIST, Key
+from goldenami.api.meta import InvalidObjectError
 from goldenami.api.reasons import Reason
 from goldenami.api.share_list import ShareList
-from goldenami.controllers import channels, config_map, family, golden_image_status, logs, orphans, publish, report, retention
+from goldenami.controllers import channels, config_map, family, golden_image_status, logs, orphans, publish, report, retention, unfit
 from goldenami.controllers.caretaker import Outcome
 from goldenami.controllers.families_adopted import Search
 from goldenami.controllers.family import Course
 from goldenami.controllers.golden_image_status import Moved
 from goldenami.controllers.mirror import Children, passed_on
 from goldenami.controllers.remembered import remembered
-from goldenami.controllers.rendering import Rendering, children_of
+from goldenami.controllers.rendering import Rendering, versions_of
 from goldenami.controllers.retained import Retained
 from goldenami.controllers.subject import Seen
 from goldenami.controllers.world import World
@@ -41,7 +42,10 @@ class GoldenImages:
         obj = self.world.kubernetes.get(GOLDEN_IMAGE, key.namespace, key.name)
         if obj is None:
             return Outcome(gone=True)
-        seen = Seen(obj, GoldenImage.from_object(obj))
+        try:
+            seen = Seen(obj, GoldenImage.from_object(obj))
+        except InvalidObjectError as error:
+            return unfit.tell(self.world, GOLDEN_IMAGE, obj, ConditionType.SOURCE_READY, error)
         logs.observe_generation(seen.declared.generation)
         if seen.declared.deleting:
             return self._delete(seen)
@@ -59,7 +63,8 @@ class GoldenImages:
         return self._converge(seen, account, sharing)
 
     def _converge(self, seen: Seen[GoldenImage], account: Account, sharing: Grants | None) -> Outcome:
-        children = children_of(self.world, seen.declared)
+        versions = versions_of(self.world, seen.declared)
+        children = versions.children
         views = self._views(seen, account, fresh=seen.asked and not passed_on(seen, children))
         memory = channels.remember(self.world, seen.declared, account, views)
         # The declared version is rendered from the spec, whatever became of its images.
@@ -71,14 +76,14 @@ class GoldenImages:
         reused = family.conflict(seen.declared, children, known)
         if reused is not None:
             return self._stopped(seen, ConditionType.SOURCE_READY, reused)
-        rendering = Rendering(self.world, seen, sharing, known)
+        rendering = Rendering(self.world, seen, sharing, known, versions.unfit)
         made_at = {version: found.made_at for version, found in known.items()}
         course = self._course(seen, memory.standings, made_at)
         retained = self._retained(seen, children, views, course)
         refused = rendering.all(children, course, retained)
         if seen.declared.spec.version in refused:
             return self._stopped(seen, ConditionType.SOURCE_READY, refused[seen.declared.spec.version])
-        decisions = channels.decide(self.world, seen.declared, memory, children)
+        decisions = channels.decide(self.world, seen.declared, memory, children, refused)
         if not seen.mutable:
             decisions = channels.only_observed(decisions, memory)
         # A channel that has moved changes the stage of the version that it left; only what differs is written.
@@ -97,7 +102,7 @@ class GoldenImages:
         everywhere = self._everywhere(seen, account, children, views)
         left = orphans.look(self.world, seen, account, children, everywhere, retained.policy)
         held = cost.of_family(self._owner(seen), everywhere, orphans.borrowed(self.world, account, children))
-        amiss = (*recalled.problems({*children, seen.declared.spec.version}), *refused.values())
+        amiss = (*recalled.problems({*children, *refused, seen.declared.spec.version}), *refused.values())
         return golden_image_status.tell(self.world, seen, account, children, told, published, retained, held, left, adoption, amiss)
 
     def _everywhere(self, seen: Seen[GoldenImage], account: Account, children: Children, views: list[RegionView]) -> list[RegionView]:
@@ -133,7 +138,13 @@ class GoldenImages:
                 f"ShareList {', '.join(missing)} does not exist in namespace {seen.declared.namespace}; create it, or correct "
                 "spec.sharing.shareListRefs. Until then nobody's access changes",
             )
-        return family.merged_sharing(seen.declared, [ShareList.from_object(obj) for obj in found.values() if obj is not None])
+        lists: list[ShareList] = []
+        for obj in found.values():
+            share_list = unfit.read(ShareList, obj, "Until then nobody's access changes") if obj else None
+            if isinstance(share_list, Problem):
+                return share_list
+            lists += [share_list] if share_list else []
+        return family.merged_sharing(seen.declared, lists)
 
     def _views(self, seen: Seen[GoldenImage], account: Account, *, fresh: bool) -> list[RegionView]:
         spec, now = seen.declared.spec, self.world.now()
@@ -147,7 +158,7 @@ class GoldenImages:
 
     def _suspended(self, seen: Seen[GoldenImage]) -> Outcome:
         """The versions inherit the setting, so that none goes on by itself."""
-        for child in children_of(self.world, seen.declared).values():
+        for child in versions_of(self.world, seen.declared).children.values():
             if not child.spec.suspend and not child.deleting:
                 spec = child.spec.model_copy(update={"suspend": True})
                 self.world.kubernetes.apply(IMAGE_VERSION, family.body(seen.declared, spec))
@@ -159,11 +170,11 @@ class GoldenImages:
         """The versions first, under their own rules; then the aliases, which until then name images that are still there."""
         if FINALIZER not in seen.declared.metadata.finalizers:
             return Outcome()
-        children = children_of(self.world, seen.declared)
-        for child in children.values():
+        versions = versions_of(self.world, seen.declared)
+        for child in versions.children.values():
             self._let_go(seen, child)
-        if children:
-            return golden_image_status.still_leaving(self.world, seen, children)
+        if versions.children or versions.unfit:
+            return golden_image_status.still_leaving(self.world, seen, versions.children, (*versions.unfit.values(),))
         if seen.mutable:
             account = self.world.accounts.of(seen.declared.spec.account_ref, seen.declared.namespace)
             if isinstance(account, Problem):

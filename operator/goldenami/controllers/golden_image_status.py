@@ -121,7 +121,7 @@ def stopped(world: World, seen: Seen[GoldenImage], kind: ConditionType, problem:
     others = [other for other in all_kinds if other is not kind]
     results = (
         judge.of_problem(kind, problem),
-        *(result for other in others for result in judge.carried(other, declared.status.conditions)),
+        *(result for other in others for result in judge.kept(other, declared.status.conditions)),
     )
     found = summary.summarize(results, declared.generation, declared.status.conditions, datetime.now(UTC))
     world.tell(GOLDEN_IMAGE, seen.obj, report.with_conditions(seen.obj, declared, found))
@@ -136,15 +136,15 @@ def suspended(world: World, seen: Seen[GoldenImage]) -> Outcome:
     return Outcome()
 
 
-def still_leaving(world: World, seen: Seen[GoldenImage], children: Children) -> Outcome:
-    """The versions of a deleted GoldenImage are not gone yet."""
+def still_leaving(world: World, seen: Seen[GoldenImage], children: Children, amiss: Sequence[Problem]) -> Outcome:
+    """The versions of a deleted GoldenImage are not gone yet. `amiss`: of those that cannot be read, what keeps them."""
     declared = seen.declared
     last = {child.name: summary.find(child.status.conditions, ConditionType.REPLICAS_READY) for child in children.values()}
     told = [said.message for child in children.values() if (said := last[child.name]) and child.deleting]
     kept = (Reason.IN_USE, Reason.EVIDENCE_INCOMPLETE)
     blocked = next((reason for reason in kept if any(said is not None and said.reason == reason for said in last.values())), None)
     message = f"waiting for {', '.join(sorted(last))}" + (f": {'; '.join(told)}" if told else "")
-    result = ConcernResult(ConditionType.REPLICAS_READY, blocked or Reason.DELETING, message)
+    result = judge.with_problems(ConcernResult(ConditionType.REPLICAS_READY, blocked or Reason.DELETING, message), amiss)
     found = summary.summarize((result,), declared.generation, declared.status.conditions, datetime.now(UTC))
     world.tell(GOLDEN_IMAGE, seen.obj, report.with_conditions(seen.obj, declared, found))
     return Outcome(next_look_seconds=report.IN_USE_LOOK_SECONDS)

@@ -12,8 +12,9 @@ from goldenami.api.conditions import ConcernResult, ConditionType
 from goldenami.api.duration import parse_duration
 from goldenami.api.image_version import ImageVersion
 from goldenami.api.kinds import FINALIZER, IMAGE_VERSION, Key
+from goldenami.api.meta import InvalidObjectError
 from goldenami.api.reasons import EventReason, Reason
-from goldenami.controllers import judge, logs, news, report, translate
+from goldenami.controllers import judge, logs, news, report, translate, unfit
 from goldenami.controllers.caretaker import Outcome
 from goldenami.controllers.gather import Freshness, Gatherer
 from goldenami.controllers.news import Acted
@@ -41,7 +42,10 @@ class ImageVersions:
         obj = self.world.kubernetes.get(IMAGE_VERSION, key.namespace, key.name)
         if obj is None:
             return Outcome(gone=True)
-        seen = Seen(obj, ImageVersion.from_object(obj))
+        try:
+            seen = Seen(obj, ImageVersion.from_object(obj))
+        except InvalidObjectError as error:
+            return unfit.tell(self.world, IMAGE_VERSION, obj, ConditionType.SOURCE_READY, error)
         logs.observe_generation(seen.declared.generation)
         if seen.declared.deleting:
             return self._delete(seen)

@@ -60,6 +60,12 @@ def carried(kind: ConditionType, previous: Sequence[Condition]) -> tuple[Concern
     return (ConcernResult(kind, _REASONS[before.reason], before.message, _override(before, find(previous, ConditionType.STALLED))),)
 
 
+def kept(kind: ConditionType, previous: Sequence[Condition]) -> tuple[ConcernResult, ...]:
+    """As `carried`, and still about the generation it was said about: an edit since then is not covered by it."""
+    before = find(previous, kind)
+    return tuple(replace(result, generation=before.observed_generation) for result in carried(kind, previous) if before)
+
+
 def _override(before: Condition, stalled: Condition | None) -> Outcome | None:
     """What followed from it, where that is more than its reason tells."""
     if before.status == "Unknown":

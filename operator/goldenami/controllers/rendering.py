@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from goldenami.api.golden_image import GoldenImage
 from goldenami.api.image_version import Grants, ImageVersion
 from goldenami.api.kinds import IMAGE_VERSION
+from goldenami.api.meta import InvalidObjectError
 from goldenami.api.reasons import EventReason, Reason
-from goldenami.controllers import family
+from goldenami.controllers import family, unfit
 from goldenami.controllers.family import Course
 from goldenami.controllers.mirror import Children
 from goldenami.controllers.remembered import Remembered
@@ -29,11 +30,15 @@ class Rendering:
     sharing: Grants | None
     known: Mapping[str, Remembered]
     """The versions that AWS holds images of."""
+    unfit: Mapping[str, Problem]
+    """Versions whose object cannot be read, and is left alone."""
 
     def all(self, children: Children, course: Course, retained: Retained) -> dict[str, Problem]:
-        """Renders every version that shall be, into `children`; by version, why one is refused. The others are none the worse for it."""
-        refused: dict[str, Problem] = {}
+        """Renders every version that shall be, into `children`; by version, why one is not. The others are none the worse for it."""
+        refused = dict(self.unfit)
         for version, spec in family.render(self.seen.declared, self.sharing, children, self.known, course, retained).items():
+            if version in self.unfit:
+                continue
             rendered = self._one(family.body(self.seen.declared, spec), restored=version in self.known and version not in children)
             if isinstance(rendered, Problem):
                 refused[version] = rendered
@@ -75,10 +80,28 @@ class Rendering:
         return ImageVersion.from_object(applied)
 
 
-def children_of(world: World, declared: GoldenImage) -> Children:
-    listed = world.kubernetes.list(IMAGE_VERSION, declared.namespace, label_selector=f"{family.FAMILY_LABEL}={declared.name}")
-    found = [ImageVersion.from_object(obj) for obj in listed]
-    return {child.spec.version: child for child in found if child.spec.golden_image == declared.name}
+@dataclass(frozen=True)
+class Versions:
+    """The ImageVersions of a family, as stored."""
+
+    children: Children
+    unfit: Mapping[str, Problem]
+    """Those that cannot be read, by version; by name where they say none."""
+
+
+def versions_of(world: World, declared: GoldenImage) -> Versions:
+    children: Children = {}
+    unreadable: dict[str, Problem] = {}
+    for obj in world.kubernetes.list(IMAGE_VERSION, declared.namespace, label_selector=f"{family.FAMILY_LABEL}={declared.name}"):
+        if obj["spec"].get("goldenImage") != declared.name:
+            continue
+        try:
+            child = ImageVersion.from_object(obj)
+            children[child.spec.version] = child
+        except InvalidObjectError as error:
+            said = obj["spec"].get("version")
+            unreadable[said if isinstance(said, str) else obj["metadata"]["name"]] = unfit.of_version(obj, error)
+    return Versions(children, unreadable)
 
 
 def _same(stored: Body, wanted: Body) -> bool:

@@ -12,7 +12,7 @@ from goldenami.api.kinds import IMAGE_VERSION, RETENTION_POLICY
 from goldenami.api.reasons import EventReason, Reason
 from goldenami.api.reasons import Outcome as Meaning
 from goldenami.api.retention_policy import RetentionPolicy, RetentionPolicySpec
-from goldenami.controllers import judge
+from goldenami.controllers import judge, unfit
 from goldenami.controllers.family import Course
 from goldenami.controllers.mirror import Children, is_current
 from goldenami.controllers.remembered import GONE
@@ -44,7 +44,8 @@ def policy_of(world: World, declared: GoldenImage) -> RetentionPolicySpec | Prob
             f"RetentionPolicy {reference.name} does not exist in namespace {declared.namespace}; create it, or correct "
             "spec.retentionPolicyRef. Until then every version stays at its stage",
         )
-    return RetentionPolicy.from_object(obj).spec
+    policy = unfit.read(RetentionPolicy, obj, "Until then every version stays at its stage")
+    return policy if isinstance(policy, Problem) else policy.spec
 
 
 def decide(

@@ -84,6 +84,17 @@ def test_a_concerns_condition_follows_its_outcome(outcome: Outcome, status: str)
     assert (condition.status, condition.reason) == (status, "AWSError")
 
 
+def test_what_was_said_of_an_earlier_generation_stays_said_of_it() -> None:
+    before = ConcernResult(ConditionType.REPLICAS_READY, Reason.SUCCEEDED, "2/2 regions available", generation=2)
+    found = summarize([MISSING, before], 3, (), NOW)
+    assert {condition.type: condition.observed_generation for condition in found} == {
+        "Ready": 3,
+        "Reconciling": 3,
+        "SharingReady": 3,
+        "ReplicasReady": 2,
+    }
+
+
 def test_the_message_of_ready_names_every_culprit_once() -> None:
     twice = [DENIED, ConcernResult(ConditionType.SHARING_READY, Reason.PUBLIC_BLOCKED, "eu-west-1: blocked"), SOURCE]
     assert summarize(twice, 1, (), NOW)[0].message == "us-east-1: allow ssm:PutParameter; eu-west-1: blocked"

@@ -155,6 +155,25 @@ def test_everything_wrong_is_said_at_once() -> None:
         GoldenImage.from_object(golden_image(version="1", region="here"))
 
 
+@pytest.mark.parametrize(
+    "status",
+    [
+        pytest.param({"regionsReady": "x" * 99}, id="a value beyond its bounds"),
+        pytest.param({"channels": [{"name": "stable", "version": "banana"}]}, id="a row in a list"),
+        pytest.param({"aliases": "none", "versions": -1}, id="two fields"),
+    ],
+)
+def test_what_does_not_fit_in_a_status_is_left_out_and_the_rest_stays(status: dict[str, Any]) -> None:
+    parsed = GoldenImage.from_object({**golden_image(), "status": {"observedGeneration": 3, "configMap": "ids", **status}})
+    assert (parsed.status.observed_generation, parsed.status.config_map) == (3, "ids")
+    assert not status.keys() & {name for name, value in parsed.status.to_object().items() if value}
+
+
+def test_a_status_excuses_no_spec() -> None:
+    with pytest.raises(InvalidObjectError, match=r"spec\.version"):
+        GoldenImage.from_object({**golden_image(version="1"), "status": {"versions": -1}})
+
+
 def test_an_object_without_a_spec_is_explained() -> None:
     with pytest.raises(InvalidObjectError, match="spec: Field required"):
         GoldenImage.from_object({"metadata": {"name": "web"}})

@@ -82,6 +82,21 @@ def test_what_its_own_family_says_by_now(spec: Any, looked_at: bool, users: tupl
 
 
 @pytest.mark.parametrize(
+    ("about", "pending"),
+    [
+        pytest.param((7, 7), False, id="a look that came to its end"),
+        pytest.param((7, 6), True, id="one that was stopped, and left said what was said of the spec before"),
+    ],
+)
+def test_a_look_that_was_stopped_does_not_cover_the_edit(about: tuple[int, ...], pending: bool) -> None:
+    mine = golden_image()
+    mine["metadata"]["generation"] = 7
+    mine["status"] = {"observedGeneration": 7, "conditions": [{"observedGeneration": generation} for generation in about]}
+    found = family(OF, BASE, [mine], []).named(replace(OF, rules=Rules(policy=True)))
+    assert found.pending == pending
+
+
+@pytest.mark.parametrize(
     ("image_id", "users"),
     [
         pytest.param(BASE, ("channel current",), id="this image"),
