@@ -290,6 +290,7 @@ POLICIES = (
 )
 
 PERIOD = "a time is a number and a unit: 90d, 2w, 36h or 1d12h"
+FIVE_DIGITS = "a time has numbers of at most five digits, and at most five of them: 90d, 2w, 36h or 1d12h"
 MOMENT = "a moment is written as 2027-01-31T00:00:00Z"
 PER_RUN = "maxPerRun is a number of versions of at least 1, or a share of the family between 1% and 100%"
 
@@ -309,6 +310,9 @@ RETENTION = (
     bad("no template version counts", retention_policy(evidence={"launchTemplateVersions": 0}), "should be greater than or equal to 1"),
     bad("evidence is switched off", retention_policy(evidence={"instances": False}), 'unknown field "spec.evidence.instances"'),
     bad("usage reports are optional", retention_policy(evidence={"usageReports": "Optional"}), '"Required", "NotRequired"'),
+    bad("the wait is longer than history", retention_policy(retire={"disableFor": "9999999w"}), "spec.retire.disableFor", FIVE_DIGITS),
+    bad("orphans stay longer than history", retention_policy(orphans={"removeAfter": "100000d"}), "spec.orphans.removeAfter", FIVE_DIGITS),
+    bad("the age is a sum of six", golden_image(retention={"keepFor": "1w1d1h1m1s1s"}), "spec.retention.keepFor", FIVE_DIGITS),
     bad("orphans go in a week", retention_policy(orphans={"removeAfter": "1 week"}), "spec.orphans.removeAfter", PERIOD),
     bad("the policy is a bare name", golden_image(retentionPolicyRef="std"), "spec.retentionPolicyRef", "must be of type object"),
     bad(

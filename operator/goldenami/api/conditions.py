@@ -67,6 +67,8 @@ class ConcernResult:
         return self.outcome_override or self.reason.outcome
 
 
+LAST_SECOND = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp()
+
 _STATUS: dict[Outcome, ConditionStatus] = {
     Outcome.DONE: "True",
     Outcome.PROGRESSING: "Unknown",
@@ -92,7 +94,13 @@ def cut(message: str, length: int = MESSAGE_LENGTH) -> str:
 
 def timestamp(now: datetime) -> str:
     """RFC 3339 in UTC, whole seconds: `2026-11-21T05:26:00Z`."""
-    return now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    # strftime writes the year 987 with three digits.
+    return now.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
+
+
+def timestamp_of(epoch_seconds: float) -> str:
+    """As `timestamp`. What is beyond the year 9999, as a date that lies some thousand weeks off, is told as the end of that year."""
+    return timestamp(datetime.fromtimestamp(min(epoch_seconds, LAST_SECOND), UTC))
 
 
 def summarize(

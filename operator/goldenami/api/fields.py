@@ -190,9 +190,15 @@ Interval = Annotated[
     ),
 ]
 
+_PERIOD = "^([0-9]+(w|d|h|m|s))+$"
 Period = Annotated[
     str,
-    Shaped(r"^([0-9]+(w|d|h|m|s))+$", "a time is a number and a unit: 90d, 2w, 36h or 1d12h", SHORT),
+    Shaped(_PERIOD, "a time is a number and a unit: 90d, 2w, 36h or 1d12h", SHORT),
+    # Not part of the shape: what an older release has stored is still read.
+    Cel(
+        f"!self.matches('{_PERIOD}') || self.matches('^([0-9]{{1,5}}(w|d|h|m|s)){{1,5}}$')",
+        "a time has numbers of at most five digits, and at most five of them: 90d, 2w, 36h or 1d12h",
+    ),
 ]
 """A time in days and weeks, which Go's durations, and so CEL's, do not know."""
 

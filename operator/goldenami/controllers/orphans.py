@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
-from goldenami.api.conditions import cut, timestamp
+from goldenami.api.conditions import cut, timestamp_of
 from goldenami.api.duration import parse_duration
 from goldenami.api.golden_image import GoldenImage
 from goldenami.api.orphans import MAX_ORPHANS, WHY_LENGTH
@@ -156,8 +156,8 @@ def _row(orphan: Orphan) -> Body:
         "region": orphan.region,
         "kind": str(orphan.kind),
         "why": cut(orphan.why, WHY_LENGTH),
-        "since": _text(orphan.since),
-        "removeAt": _text(orphan.remove_at) if orphan.remove_at is not None else None,
+        "since": timestamp_of(orphan.since),
+        "removeAt": timestamp_of(orphan.remove_at) if orphan.remove_at is not None else None,
         "message": cut(orphan.message) or None,
     }
     return {name: value for name, value in row.items() if value is not None}
@@ -171,7 +171,3 @@ def _told(rows: Sequence[Body]) -> str:
 
 def _seconds(moment: str) -> float:
     return datetime.fromisoformat(moment).timestamp()
-
-
-def _text(moment: float) -> str:
-    return timestamp(datetime.fromtimestamp(moment, UTC))

@@ -3,10 +3,9 @@
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
-from goldenami.api.conditions import ConcernResult, Condition, cut, timestamp
+from goldenami.api.conditions import ConcernResult, Condition, cut, timestamp_of
 from goldenami.api.fields import MAX_SNAPSHOTS, MAX_TAG_KEYS
 from goldenami.api.image_version import ImageVersion, ImageVersionStatus
 from goldenami.api.meta import Resource
@@ -89,7 +88,7 @@ def storage(held: Storage, before: StorageStatus | None) -> Body:
     """
     if not held.images:
         return {}
-    made_at = timestamp(datetime.fromtimestamp(held.made_epoch_seconds, UTC))
+    made_at = timestamp_of(held.made_epoch_seconds)
     if held.unlisted:
         return {"madeAt": made_at, "storage": before.to_object() if before else None}
     told = {"images": held.images, "snapshots": held.snapshots, "snapshotGib": held.snapshot_gib}
@@ -180,9 +179,9 @@ def _image(view: RegionView, image: Image, recorded: Recorded) -> Body:
         "attempt": attempt,
     }
     if image.deprecation_epoch_seconds:
-        row["deprecationTime"] = _time(image.deprecation_epoch_seconds)
+        row["deprecationTime"] = timestamp_of(image.deprecation_epoch_seconds)
     if since := undo.disabled_since(image):
-        row["disabledSince"] = _time(since)
+        row["disabledSince"] = timestamp_of(since)
     if parts or image.encrypted is not None:
         row["encrypted"] = bool(keys) or bool(image.encrypted)
     if parts and image.state != "available":
@@ -191,10 +190,6 @@ def _image(view: RegionView, image: Image, recorded: Recorded) -> Body:
     if keys:
         row["kmsKeyArn"] = keys[0]
     return row
-
-
-def _time(epoch_seconds: float) -> str:
-    return timestamp(datetime.fromtimestamp(epoch_seconds, UTC))
 
 
 # --- memory that the next look needs ---

@@ -1,9 +1,8 @@
 """The retention of a family: from policy, versions and what AWS holds of them to the stage of each, and back to status and condition."""
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 
-from goldenami.api.conditions import ConcernResult, ConditionType, cut, find, timestamp
+from goldenami.api.conditions import ConcernResult, ConditionType, cut, find, timestamp_of
 from goldenami.api.duration import parse_duration
 from goldenami.api.fields import Stage
 from goldenami.api.golden_image import DEFAULT_CHANNEL, GoldenImage
@@ -220,12 +219,8 @@ def _row(retained: Retained, child: ImageVersion) -> Body:
     message = said.message if said and said.message else verdict.why if verdict else ""
     row: Body = {"version": version, "stage": child.spec.stage, "message": cut(message) or None}
     if after and child.spec.stage in retention.GOING:
-        row |= {"since": _time(since), "deregisteredAfter": _time(after)}
+        row |= {"since": timestamp_of(since), "deregisteredAfter": timestamp_of(after)}
     return {name: value for name, value in row.items() if value is not None}
-
-
-def _time(epoch_seconds: float) -> str:
-    return timestamp(datetime.fromtimestamp(epoch_seconds, UTC))
 
 
 def _listed(versions: Sequence[str]) -> str:

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from goldenami.api.conditions import timestamp
+
 TAGS = ("ExpirationDate", "DeleteOn")
 """Those that cleaners in use go by."""
 
@@ -54,4 +56,4 @@ def of_version(images: Iterable[Mapping[str, str]]) -> Expiry:
 
 def text(at: datetime) -> str:
     """RFC 3339, as a Kubernetes field of format date-time takes it."""
-    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return timestamp(at)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from goldenami.api.conditions import ConcernResult, Condition, ConditionType, cut, find, is_true, summarize, suspended
+from goldenami.api.conditions import ConcernResult, Condition, ConditionType, cut, find, is_true, summarize, suspended, timestamp_of
 from goldenami.api.fields import MESSAGE_LENGTH
 from goldenami.api.reasons import Outcome, Reason
 
@@ -110,6 +110,19 @@ def test_done_has_a_message_of_its_own() -> None:
 def test_a_summary_of_the_same_is_the_same() -> None:
     first = summarize([SOURCE, COPYING], 1, (), NOW)
     assert summarize([SOURCE, COPYING], 1, first, LATER) == first
+
+
+@pytest.mark.parametrize(
+    ("epoch_seconds", "told"),
+    [
+        pytest.param(1_700_000_000.9, "2023-11-14T22:13:20Z", id="whole seconds"),
+        pytest.param(-31_000_000_000.0, "0987-08-25T16:53:20Z", id="four digits, as RFC 3339 has them"),
+        pytest.param(1.7e9 + 9_999_999 * 604_800, "9999-12-31T23:59:59Z", id="what no calendar has is the end of it"),
+        pytest.param(1e80, "9999-12-31T23:59:59Z", id="what no clock has, too"),
+    ],
+)
+def test_a_moment_is_told_as_kubernetes_reads_it(epoch_seconds: float, told: str) -> None:
+    assert timestamp_of(epoch_seconds) == told
 
 
 def test_a_message_is_cut_to_its_bound() -> None:

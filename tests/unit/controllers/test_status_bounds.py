@@ -2,15 +2,18 @@
 
 from dataclasses import replace
 
+import pytest
+
 from goldenami.api.golden_image import MAX_ALIAS_ROWS, GoldenImageStatus
-from goldenami.api.image_version import ImageVersion, ImageVersionStatus
+from goldenami.api.image_version import ImageVersion, ImageVersionStatus, Retirement
 from goldenami.api.reasons import Reason
-from goldenami.controllers import report
+from goldenami.controllers import report, retention
 from goldenami.controllers.publish import within_bounds
+from goldenami.controllers.retained import Retained
 from goldenami.kube.client import Body
 from goldenami.plan.observed import Finding, Observed
 from goldenami.plan.whole import Look
-from support.plan import HOME, PARIS, golden_ami, observed, version, view
+from support.plan import HOME, NOW, PARIS, golden_ami, observed, version, view
 
 AMI = "ami-0a1b2c3d4e5f60718"
 DECLARED = ImageVersion.from_object(
@@ -55,6 +58,18 @@ def test_an_image_with_more_snapshots_than_instances_have_volumes() -> None:
     snapshots = tuple(f"snap-{number:017x}" for number in range(200))
     seen = observed(view(replace(golden_ami(AMI), snapshot_ids=snapshots)))
     assert len(told(waiting(seen), seen).replicas[0].snapshot_ids) == 128
+
+
+@pytest.mark.parametrize("wait", [pytest.param("9999999w", id="of millennia"), pytest.param("9" * 60 + "w", id="of which no clock knows")])
+def test_a_wait_that_an_older_release_admitted_is_told_though_no_calendar_has_its_end(wait: str) -> None:
+    spec = DECLARED.spec.model_copy(update={"stage": "Disabled", "retirement": Retirement(disable_for=wait)})
+    child = DECLARED.model_copy(update={"spec": spec})
+    retained = Retained(declared=True, since={"1.0.0": NOW})
+    (row,) = GoldenImageStatus.from_object({"retiring": retention.rows(retained, {"1.0.0": child})}).retiring
+    assert (row.since, row.deregistered_after) == ("2023-11-14T22:13:20Z", "9999-12-31T23:59:59Z")
+    pause = retention.next_look_seconds(retained, {"1.0.0": child}, NOW)
+    assert pause is not None
+    assert pause > 1e9
 
 
 def alias(number: int, region: str) -> Body:
