@@ -292,6 +292,13 @@ POLICIES = (
 PERIOD = "a time is a number and a unit: 90d, 2w, 36h or 1d12h"
 FIVE_DIGITS = "a time has numbers of at most five digits, and at most five of them: 90d, 2w, 36h or 1d12h"
 MOMENT = "a moment is written as 2027-01-31T00:00:00Z"
+THERE_IS = "a moment is on a day, and at a time, that there is: 2027-02-28T23:59:59Z"
+
+
+def _expiring(at: str) -> Manifest:
+    return golden_image(versions=[{"version": "1.0.0", "expiresAt": at}])
+
+
 PER_RUN = "maxPerRun is a number of versions of at least 1, or a share of the family between 1% and 100%"
 
 RETENTION = (
@@ -322,6 +329,9 @@ RETENTION = (
     ),
     bad("a limit within is wrong", golden_image(retention={"keepFor": "soon"}), "spec.retention.keepFor", PERIOD),
     bad("a version expires some day", golden_image(versions=[{"version": "1.0.0", "expiresAt": "2027-01-31"}]), MOMENT),
+    bad("a version expires on a day that there is not", _expiring("2027-02-30T00:00:00Z"), "spec.versions[0].expiresAt", THERE_IS),
+    bad("a version expires in a thirteenth month", _expiring("2027-13-01T00:00:00Z"), "spec.versions[0].expiresAt", THERE_IS),
+    bad("a version expires in the 25th hour", _expiring("2027-01-31T24:00:01Z"), "spec.versions[0].expiresAt", THERE_IS),
     bad("it is said twice of a version", golden_image(versions=[{"version": "1.0.0"}] * 2), "spec.versions[1]: Duplicate value"),
     bad(
         "a version is kept and expires",

@@ -202,12 +202,14 @@ Period = Annotated[
 ]
 """A time in days and weeks, which Go's durations, and so CEL's, do not know."""
 
+_TIMESTAMP = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})$"
 Timestamp = Annotated[
     str,
-    Shaped(
-        r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})$",
-        "a moment is written as 2027-01-31T00:00:00Z",
-        SHORT,
+    Shaped(_TIMESTAMP, "a moment is written as 2027-01-31T00:00:00Z", SHORT),
+    # A moment that there is not makes this rule fail, whichever way it would have decided.
+    Cel(
+        f"!self.matches({json.dumps(_TIMESTAMP)}) || timestamp(self) == timestamp(self)",
+        "a moment is on a day, and at a time, that there is: 2027-02-28T23:59:59Z",
     ),
 ]
 
