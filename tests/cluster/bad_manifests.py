@@ -64,6 +64,7 @@ ONE_SOURCE = "a source is exactly one of image, instance or snapshot"
 ORGANIZATION_SAYS = "an organization is named by its full ARN, arn:aws:organizations::"
 UNIT_SAYS = "an organizational unit is named by its full ARN, arn:aws:organizations::"
 TEMPLATE = "a name template holds letters, digits, spaces"
+ONCE = "a name template contains each placeholder once at most: {namespace}/{image}-{version}"
 PARAMETER = "a parameter is a path of 1 to 15 parts, as /golden/{image}/{channel}"
 CHANNEL = "a channel's name holds at most 63 lower case letters, digits and dashes"
 INTERVAL = "an interval is between 10s and 24h"
@@ -204,6 +205,9 @@ SHARING = (
 NAMES_AND_TAGS = (
     bad("the object's name is too long", golden_image(name="w" * 64), "the name of a GoldenImage has at most 63 characters"),
     bad("the name template has no version", golden_image(nameTemplate="{image}"), "a name template contains {version}"),
+    bad("the name template names the image twice", golden_image(nameTemplate="{image}/{image}-{version}"), "nameTemplate", ONCE),
+    bad("the name template names the version twice", golden_image(nameTemplate="{version}-{version}"), "nameTemplate", ONCE),
+    bad("the name template names the namespace twice", golden_image(nameTemplate="{namespace}{namespace}{version}"), "nameTemplate", ONCE),
     bad("the name template has an unknown placeholder", golden_image(nameTemplate="{image}-{version}-{date}"), "nameTemplate", TEMPLATE),
     bad("the name template has a forbidden character", golden_image(nameTemplate="{image}:{version}"), "nameTemplate", TEMPLATE),
     bad(

@@ -76,6 +76,11 @@ NameTemplate = Annotated[
         min_length=3,
     ),
     Cel("self.contains('{version}')", "a name template contains {version}: without it every version would have the same name in EC2"),
+    # The rule on the length of the name, which is below, counts each of them once.
+    Cel(
+        " && ".join(f"self.indexOf('{{{name}}}') == self.lastIndexOf('{{{name}}}')" for name in ("image", "version", "namespace")),
+        "a name template contains each placeholder once at most: {namespace}/{image}-{version}",
+    ),
 ]
 
 # PutParameter, Name: up to 15 levels, of a-zA-Z0-9_.-, not beginning with aws or ssm in any case.
@@ -248,8 +253,8 @@ class GoldenImageSpec(Model):
     account_ref: AccountRef | None = None
     """AWSAccount that holds source and replicas; absent: the account of the operator's own identity."""
     name_template: NameTemplate = "{image}-{version}"
-    """Name of the AMIs in EC2, from {image} (this object's name), {version} and {namespace}. Counts for versions declared from then on:
-    EC2 cannot rename an AMI. A + in a version becomes _, which EC2 names may hold."""
+    """Name of the AMIs in EC2, from {image} (this object's name), {version} and {namespace}, each at most once. For versions declared
+    from then on: EC2 cannot rename an AMI. A + in a version becomes _, which EC2 names may hold."""
     description: Description | None = None
     """Description of every AMI, at most 255 characters; absent: one that the operator writes, with the notes of each version."""
     notes: Notes | None = None
