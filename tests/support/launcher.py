@@ -47,15 +47,15 @@ class Launcher:
 
 
 def _serve() -> None:
-    import boto3
     import kopf  # noqa: F401 - imported for the children
     import kubernetes  # noqa: F401
 
     import goldenami.controllers.operator
     import goldenami.controllers.reconcilers  # noqa: F401
+    from goldenami.aws.sessions import Sessions
 
-    # botocore keeps nothing between sessions; what its first client imports remains.
-    boto3.Session().client("ec2", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
+    # AWS's models are kept for all sessions of a process, and handed down.
+    Sessions().preload()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps
     children: list[int] = []
     for line in sys.stdin:
