@@ -262,8 +262,8 @@ def _told(row: State) -> State:
 @contextmanager
 def run(stage: Stage, name: str, account: str) -> Iterator[Run]:
     """A run that has started; its operator is killed at the end."""
-    stage.plane.run_kubectl("create", "namespace", name)
     world = World(stage.plane, stage.aws, name, account, PARTNERS[0], installation="sweep")
+    world.create_namespace()
     folder = stage.folder / name
     folder.mkdir()
     with proxy(stage.plane.kubeconfig, name, folder) as (kubeconfig, gate):
@@ -285,7 +285,6 @@ def run(stage: Stage, name: str, account: str) -> Iterator[Run]:
         finally:
             gate.let_go.set()
             started.kill()
-            stage.plane.run_kubectl("delete", "namespace", name, "--wait=false")
 
 
 def writes_of(undisturbed: Run, story: Story) -> list[Point]:
