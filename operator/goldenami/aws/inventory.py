@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from goldenami.api.reasons import Reason
 from goldenami.aws import evidence, left_behind
 from goldenami.aws.calls import Calls
 from goldenami.aws.errors import AwsError
@@ -21,14 +22,23 @@ from goldenami.aws.parameters import Parameters
 from goldenami.aws.permissions import Permissions
 from goldenami.plan.evidence import Evidence
 from goldenami.plan.identity import VERSION, Owner, owner_of
-from goldenami.plan.values import Grants, Image, KeyFacts, Parameter, Past, Place, RegionFacts, RegionView, Snapshot
+from goldenami.plan.values import Grants, Image, KeyFacts, Parameter, Past, Place, Problem, RegionFacts, RegionView, Snapshot
 
 T = TypeVar("T")
 OnChange = Callable[[Owner, str], None]
 
+PATIENCE_SECONDS = 10.0
+"""Longer than a listing of thousands takes, and shorter than the half minute until a region that hangs is given up."""
+
 
 def ignore(owner: Owner, version: str) -> None:
     """Wakes nobody."""
+
+
+def slow(place: Place) -> Problem:
+    """A place that others do not wait for."""
+    told = f"{place.region} has not answered for {PATIENCE_SECONDS:.0f} s; the other regions go on, and it is looked at again"
+    return Problem(Reason.REGION_UNREACHABLE, told)
 
 
 @dataclass
@@ -127,11 +137,16 @@ class Inventory:
                 version=version,
             )
 
-        return self.at_once(read, places)
+        return self.at_once(read, places, late=lambda place: RegionView(place, read_epoch_seconds=self._clock(), problem=slow(place)))
 
-    def at_once(self, work: Callable[[Place], T], places: Iterable[Place]) -> Mapping[Place, T]:
-        """What `work` answers for each place, all asked at the same time. It may read, and must not come back here."""
-        return self._lanes.map(work, places)
+    def at_once(
+        self, work: Callable[[Place], T], places: Iterable[Place], *, late: Callable[[Place], T] | None = None
+    ) -> Mapping[Place, T]:
+        """What `work` answers for each place, all asked at the same time. It may read, and must not come back here.
+
+        With `late`, that is the answer for a place that takes longer than PATIENCE_SECONDS, and until it answers.
+        """
+        return self._lanes.map(work, places) if late is None else self._lanes.map_patiently(work, places, PATIENCE_SECONDS, late)
 
     def listed_image(self, place: Place, image_id: str, *, not_older_than: float) -> Image | None:
         """As the listing of its place has it, which everybody shares; None where it is not among ours. Raises AwsError."""

@@ -4,7 +4,7 @@ import contextvars
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any, TypeVar
 
 from goldenami.plan.values import Place
@@ -21,6 +21,7 @@ class Lanes:
         self._lock = threading.Lock()
         self._running: dict[Place, int] = {}
         self._waiting: dict[Place, deque[Callable[[], None]]] = {}
+        self._hanging: dict[Place, Future[Any]] = {}
 
     def submit(self, place: Place, work: Callable[[], T]) -> "Future[T]":
         future: Future[T] = Future()
@@ -48,6 +49,38 @@ class Lanes:
             return {chosen[0]: work(chosen[0])}
         futures = {place: self.submit(place, lambda place=place: work(place)) for place in chosen}  # type: ignore[misc]  # bound per place
         return {place: future.result() for place, future in futures.items()}
+
+    def map_patiently(
+        self, work: Callable[[Place], T], places: Iterable[Place], seconds: float, late: Callable[[Place], T]
+    ) -> Mapping[Place, T]:
+        """The same, where a place that takes longer than `seconds` has what `late` says of it, while its work goes on.
+
+        One that hangs holds up no other then, and is late at once for whoever asks before that work is done. Where there is one place
+        only, nobody else waits for it, and it has the time that it takes.
+        """
+        chosen = list(dict.fromkeys(places))
+        if len(chosen) == 1:
+            return {chosen[0]: work(chosen[0])}
+        with self._lock:
+            asked = [place for place in chosen if place not in self._hanging]
+        futures = {place: self.submit(place, lambda place=place: work(place)) for place in asked}  # type: ignore[misc]  # bound per place
+        done, _ = wait(futures.values(), timeout=seconds)
+        for place, future in futures.items():
+            if future not in done:
+                self._hangs(place, future)
+        return {place: futures[place].result() if place in futures and futures[place] in done else late(place) for place in chosen}
+
+    def _hangs(self, place: Place, future: "Future[Any]") -> None:
+        """Until this work is done nobody waits for the place again."""
+        with self._lock:
+            self._hanging[place] = future
+
+        def answers(ended: "Future[Any]") -> None:
+            with self._lock:
+                if self._hanging.get(place) is ended:
+                    del self._hanging[place]
+
+        future.add_done_callback(answers)
 
     def close(self) -> None:
         """Waits for what runs; what waits is still done."""

@@ -12,6 +12,7 @@ from goldenami.api.image_version import ImageVersion, ReplicaStatus
 from goldenami.api.reasons import Outcome as Meaning
 from goldenami.api.reasons import Reason
 from goldenami.aws.errors import AwsError
+from goldenami.aws.inventory import slow
 from goldenami.controllers import report
 from goldenami.controllers.world import World
 from goldenami.kube.client import Body
@@ -102,7 +103,7 @@ def _recalled(
     owner = Owner(world.installation, declared.namespace, declared.name)
     places = [Place(account, replica.region) for replica in declared.spec.replicas]
     since = listed_since(world, declared)
-    ours = world.inventory.at_once(lambda place: _own_names(world, place, owner, since), places)
+    ours = world.inventory.at_once(lambda place: _own_names(world, place, owner, since), places, late=slow)
     standings, problems = dict(told), {}
     for name in names:
         found = _one(world, declared, name, ours, views)

@@ -9,6 +9,7 @@ from goldenami.api.image_version import ImageVersion
 from goldenami.api.reasons import Outcome as Meaning
 from goldenami.api.reasons import Reason
 from goldenami.aws.errors import AwsError
+from goldenami.aws.inventory import slow
 from goldenami.controllers import report
 from goldenami.controllers.caretaker import Outcome
 from goldenami.controllers.channels import listed_since, parameter_name
@@ -106,7 +107,10 @@ class Reader:
                 self._taken.add((action.place, action.parameter))
 
     def read(self, places: set[Place], wanted: tuple[Alias, ...]) -> dict[Place, Parameters]:
-        return dict(self._world.inventory.at_once(lambda place: self._place(place, wanted), sorted(places)))
+        read = self._world.inventory.at_once(
+            lambda place: self._place(place, wanted), sorted(places), late=lambda place: Parameters(problem=slow(place))
+        )
+        return dict(read)
 
     def _place(self, place: Place, wanted: tuple[Alias, ...]) -> Parameters:
         inventory = self._world.inventory

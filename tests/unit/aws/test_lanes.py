@@ -26,6 +26,26 @@ def test_map_keeps_the_order_and_raises_what_was_raised() -> None:
     lanes.close()
 
 
+def test_a_place_that_hangs_holds_up_no_answer_about_the_others() -> None:
+    lanes, gate, came = Lanes(workers=2), threading.Event(), threading.Event()
+
+    def work(place: Place) -> str:
+        if place == DEAD:
+            gate.wait(PATIENCE_SECONDS)
+            came.set()
+        return place.region
+
+    assert lanes.map_patiently(work, [DEAD, ALIVE], 1.0, lambda place: "late") == {DEAD: "late", ALIVE: ALIVE.region}
+    assert lanes.map_patiently(work, [DEAD, ALIVE], 3600.0, lambda place: "late") == {
+        DEAD: "late",
+        ALIVE: ALIVE.region,
+    }  # not waited for twice
+    gate.set()
+    assert came.wait(PATIENCE_SECONDS)  # its work went on
+    assert lanes.map_patiently(work, [DEAD], 0.0, lambda place: "late") == {DEAD: DEAD.region}  # nobody else waits for it
+    lanes.close()
+
+
 def test_what_was_accepted_before_the_end_is_done() -> None:
     lanes, gate = Lanes(workers=1, per_place=1), threading.Event()
     first = lanes.submit(DEAD, lambda: gate.wait(PATIENCE_SECONDS))
