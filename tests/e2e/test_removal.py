@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from support.operator import AWAY, HOME, World, snapshots_of, tags_of
-from support.scenes import changed_settings, declared, image_of, images_of, owner_tag, until
+from support.scenes import changed_settings, declared, events_of, image_of, images_of, kms, look_again, new_key, owner_tag, until
 
 
 def made_from(world: World, kind: str, snapshot: str) -> dict[str, Any]:
@@ -162,6 +162,50 @@ def test_a_share_that_is_taken_back_while_a_region_is_down_is_taken_back_there_l
     corner.ready(name)
 
     assert corner.shared_with(image_of(corner, name, AWAY)["ImageId"], AWAY) == set()
+
+
+def test_a_share_that_is_taken_back_is_taken_back_on_an_image_that_stays_because_it_is_used(corner: World, name: str) -> None:
+    key, kept = new_key(corner, AWAY), "777777777777"
+    replicas = [{"region": HOME}, {"region": AWAY, "kmsKeyId": key}]
+    corner.apply(declared(corner, name, replicas=replicas, sharing={"accounts": [corner.partner, kept]}, deletionPolicy="Delete"))
+    corner.ready(name)
+    image, ec2 = image_of(corner, name, AWAY), corner.ec2(AWAY)
+    (part,) = snapshots_of(image)
+    user = ec2.run_instances(ImageId=image["ImageId"], MinCount=1, MaxCount=1)["Instances"][0]["InstanceId"]
+    corner.patch("goldenimage", name, {"spec": {"replicas": [{"region": HOME}]}})
+    corner.reason("InUse", name)
+    assert corner.shared_with(image["ImageId"], AWAY) == {corner.partner, kept}
+
+    corner.patch("goldenimage", name, {"spec": {"sharing": {"accounts": [kept, "888888888888"]}}})
+    until(corner, lambda: corner.shared_with(image["ImageId"], AWAY) == {kept}, "taken back, and nobody new")
+    until(corner, lambda: len(kms(corner, AWAY).list_grants(KeyId=key)["Grants"]) == 1, "and on its key")
+
+    assert corner.snapshot_shared_with(part, AWAY) == {kept}
+    assert image_of(corner, name, AWAY)["State"] == "available"
+    ec2.terminate_instances(InstanceIds=[user])
+    look_again(corner, name)
+    corner.ready(name)
+    assert images_of(corner, name, AWAY) == []
+
+
+def test_an_image_of_a_deleted_object_that_stays_because_it_is_used_is_not_public_unsaid(corner: World, name: str) -> None:
+    corner.apply(declared(corner, name, regions=(HOME,), sharing={"accounts": [corner.partner]}, deletionPolicy="Delete"))
+    corner.ready(name)
+    image, ec2 = image_of(corner, name)["ImageId"], corner.ec2()
+    user = ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1)["Instances"][0]["InstanceId"]
+    corner.delete("goldenimage", name)
+    corner.reason("InUse", f"{name}-1.0.0", condition="ReplicasReady", kind="imageversion")
+
+    ec2.modify_image_attribute(ImageId=image, LaunchPermission={"Add": [{"Group": "all"}, {"UserId": "777777777777"}]})
+    look_again_at_version(corner, name)
+    until(corner, lambda: corner.shared_with(image) == {corner.partner}, "as declared last")
+
+    told = until(corner, lambda: [text for reason, text in events_of(corner, f"{name}-1.0.0") if reason == "PublicExposure"], "an event")
+    assert image in told[0]
+    ec2.terminate_instances(InstanceIds=[user])
+    look_again_at_version(corner, name)
+    corner.gone(name)
+    assert nothing_left(corner, name)
 
 
 def test_an_image_that_is_protected_from_deregistration_stays_and_says_so(corner: World, name: str) -> None:

@@ -219,7 +219,9 @@ class ImageVersions:
         result = judge.concern(ConditionType.REPLICAS_READY, look.leaving, "")
         if result.outcome is Reason.SUCCEEDED.outcome:
             result = ConcernResult(ConditionType.REPLICAS_READY, Reason.DELETING, result.message or "being released")
-        found = summary.summarize((result,), declared.generation, declared.status.conditions, datetime.now(UTC))
+        shared = [one.finding for one in look.shared]
+        sharing = [judge.concern(ConditionType.SHARING_READY, shared, "what is not declared any more is taken back")] if shared else []
+        found = summary.summarize((result, *sharing), declared.generation, declared.status.conditions, datetime.now(UTC))
         status = report.image_version(declared, version, look, observed, found)
         self._tell(seen, status, look, acted)
         return report.next_look(look, observed, self.world.now(), mutable=seen.mutable)

@@ -59,15 +59,19 @@ def image_version(declared: ImageVersion, version: Version, look: Look, observed
         "tagKeys": _tag_keys(version, look, observed),
         "granted": _granted(declared, version, look, observed),
         "regionsReady": f"{_ready(look)}/{len(version.replicas)}",
-        "foreignGrants": [
-            {"region": shared.finding.region, "principals": list(shared.foreign.names()[:MAX_FOREIGN])}
-            for shared in look.shared
-            if shared.foreign
-        ],
+        "foreignGrants": _foreign_grants(look),
         "plan": plan_lines(look.actions) if declared.spec.management_policy == "Observe" else [],
         **storage(cost.of_version(version, observed.regions.values()), declared.status.storage),
     }
     return {name: value for name, value in status.items() if value not in (None, [])}
+
+
+def _foreign_grants(look: Look) -> list[Body]:
+    """A row for each region: one may hold an image that is kept and one that goes."""
+    found: dict[str, Principals] = {}
+    for shared in look.shared:
+        found[shared.finding.region] = found.get(shared.finding.region, Principals()) | shared.foreign
+    return [{"region": region, "principals": list(foreign.names()[:MAX_FOREIGN])} for region, foreign in found.items() if foreign]
 
 
 def with_conditions(obj: Body, declared: Resource, conditions: Iterable[Condition]) -> Body:

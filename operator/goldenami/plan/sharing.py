@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from goldenami.api.reasons import Outcome, Reason
 from goldenami.plan import grants, preflight, undo
 from goldenami.plan.actions import Action, UnshareImage
-from goldenami.plan.candidates import home_images, home_replica, is_ours, serves
+from goldenami.plan.candidates import SETTLED, home_images, home_replica, is_home, is_ours, serves
 from goldenami.plan.desired import Version
 from goldenami.plan.grants import Target
-from goldenami.plan.observed import Finding, Need, NeedKind, Observed, Recorded, key_arns
+from goldenami.plan.observed import Finding, Need, NeedKind, Observed, Recorded, key_arns, ours, problem
 from goldenami.plan.snapshots import unread
 from goldenami.plan.values import NOBODY, Grants, Image, Principals
 
@@ -56,6 +56,48 @@ def look(version: Version, observed: Observed, replicas: tuple[Finding, ...]) ->
         return shares
     spares = _spares(version, observed, kept=None)
     return (*shares, _unshared_home(version, observed, spares)) if spares else shares
+
+
+def look_at_leaving(version: Version, observed: Observed, *, everything: bool) -> tuple[Shared, ...]:
+    """Of images that shall be deregistered and may have to stay for long: nothing is granted, but what is taken back is taken back there.
+
+    One for each region, as in `goldenami.plan.retirement`, about which there is anything to do, to read, or to say.
+    """
+    if not (version.delete and version.sharing.declared):
+        return ()
+    regions = sorted(region for region in observed.regions if everything or region not in version.regions)
+    return tuple(shared for region in regions if (shared := _leaving(version, observed, region, everything=everything)))
+
+
+def _leaving(version: Version, observed: Observed, region: str, *, everything: bool) -> Shared | None:
+    view = observed.regions[region]
+    if view.problem:
+        # Until it is known to be taken back everywhere, whom we have granted before is not forgotten.
+        told = problem(region, view.problem, f"what is shared in {region}, which goes, is not known: ")
+        return Shared(told, foreign=grants.recorded(observed, region))
+    images = [image for image in ours(view, version) if image.state in SETTLED and (everything or not is_home(image))]
+    shares = [shared for image in images if (shared := _taken_back(version, observed, region, image))]
+    return _merged(shares, "") if shares else None
+
+
+def _taken_back(version: Version, observed: Observed, region: str, image: Image) -> Shared | None:
+    known, target = observed.grants.get(image.image_id), Target(image, version.grantees)
+    if image.public and not target.wanted.public:
+        return _exposed(observed, region, image)
+    recorded = observed.recorded.get(region, Recorded())
+    if known is None and not observed.asked and recorded.shared_digest == digest(version, image):
+        return None
+    needs = _needs(version, observed, region, image, known)
+    if needs or known is None:
+        told = f"reading who may launch {image.image_id} in {region}"
+        return Shared(Finding(region, Reason.UPDATING, told, image, needs=needs), foreign=grants.recorded(observed, region))
+    # A disabled image has no launch permissions, whatever was read before; its snapshots and its key keep theirs.
+    seen = _as_seen(version, image, replace(known, launch=known.launch if image.state == "available" else NOBODY))
+    actions, foreign = grants.revocations(version, observed, target, seen), grants.foreign(version, observed, target, seen)
+    if actions:
+        told = f"{image.image_id} in {region}, which goes, is no longer shared with those who are not declared any more"
+        return Shared(Finding(region, Reason.UPDATING, told, image, actions), "", foreign)
+    return Shared(Finding(region, Reason.SUCCEEDED, f"{image.image_id} in {region} goes", image), "", foreign) if foreign else None
 
 
 def _region(version: Version, observed: Observed, replica: Finding) -> Shared:

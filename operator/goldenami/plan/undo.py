@@ -62,7 +62,7 @@ def give_back(version: Version, place: Place, image: Image) -> tuple[Action, ...
         return restore(version, place, image)
     words, foreign = _words(image.tags, identity.SHARED_WITH), _foreign(version, image)
     # Without any it was disabled by its stage, which leaves to the spec what is declared.
-    had = version.grantees if not words or BY_SPEC in words else _principals(words) | foreign
+    had = version.grantees if not words or BY_SPEC in words else Principals.named(words) | foreign
     return _back(place, image, version.grantees & had | (foreign if needs_grants(version) else NOBODY))
 
 
@@ -87,7 +87,7 @@ def by_stage(image: Image) -> bool:
 
 def remembered(tags: Mapping[str, str]) -> Principals:
     """Whom an image was shared with, without anybody declaring it, when it was disabled."""
-    return _principals(_words(tags, identity.GRANTS))
+    return Principals.named(_words(tags, identity.GRANTS))
 
 
 # --- what is written down ---
@@ -118,7 +118,7 @@ def _declared(version: Version, image: Image, known: Grants | None) -> tuple[str
     words = _words(image.tags, identity.SHARED_WITH)
     if BY_SPEC in words:
         return (BY_SPEC,)
-    return (version.grantees & ((known.launch if known else NOBODY) | _principals(words))).names()
+    return (version.grantees & ((known.launch if known else NOBODY) | Principals.named(words))).names()
 
 
 def _foreign(version: Version, image: Image) -> Principals:
@@ -126,7 +126,7 @@ def _foreign(version: Version, image: Image) -> Principals:
     found = remembered(image.tags)
     if version.sharing.declared:
         return found - PUBLIC
-    return found | _principals(_words(image.tags, identity.SHARED_WITH))
+    return found | Principals.named(_words(image.tags, identity.SHARED_WITH))
 
 
 def _written(image: Image) -> tuple[str, ...]:
@@ -144,16 +144,6 @@ def _is_of(series: str, key: str) -> bool:
 
 def _words(tags: Mapping[str, str], series: str) -> list[str]:
     return [word for key in sorted(tags) if _is_of(series, key) for word in tags[key].split()]
-
-
-def _principals(words: Iterable[str]) -> Principals:
-    named = list(words)
-    return Principals(
-        frozenset(word for word in named if word.isdigit()),
-        frozenset(word for word in named if ":organization/" in word),
-        frozenset(word for word in named if ":ou/" in word),
-        public=EVERYBODY in named,
-    )
 
 
 def _tags(series: str, words: Iterable[str]) -> dict[str, str]:

@@ -101,15 +101,20 @@ def look(version: Version, observed: Observed) -> Look:
         return _look_at_going(version, observed)
     origin = source.look(version, observed, copying=replicas.copies_wanted(version, observed))
     found = replicas.look(version, observed, origin)
-    return Look(origin, found, sharing.look(version, observed, found), retirement.look(version, observed, everything=False))
+    return Look(origin, found, _shared(version, observed, found), retirement.look(version, observed, everything=False))
 
 
 def _look_at_going(version: Version, observed: Observed) -> Look:
     found = replicas.look_at_going(version, observed)
-    shared = sharing.look(version, observed, found)
+    shared = _shared(version, observed, found)
     return Look(None, found, shared, retirement.look(version, observed, everything=False), stages.look(version, observed))
+
+
+def _shared(version: Version, observed: Observed, found: tuple[Finding, ...]) -> tuple[Shared, ...]:
+    return (*sharing.look(version, observed, found), *sharing.look_at_leaving(version, observed, everything=False))
 
 
 def look_at_leaving(version: Version, observed: Observed) -> Look:
     """A version that is being deleted."""
-    return Look(None, (), (), retirement.look(version, observed, everything=True))
+    shared = sharing.look_at_leaving(version, observed, everything=True)
+    return Look(None, (), shared, retirement.look(version, observed, everything=True))

@@ -12,8 +12,9 @@ from goldenami.controllers.publish import within_bounds
 from goldenami.controllers.retained import Retained
 from goldenami.kube.client import Body
 from goldenami.plan.observed import Finding, Observed
+from goldenami.plan.sharing import Shared
 from goldenami.plan.whole import Look
-from support.plan import HOME, NOW, PARIS, golden_ami, observed, version, view
+from support.plan import ALICE, BOB, HOME, NOW, PARIS, accounts, golden_ami, observed, version, view
 
 AMI = "ami-0a1b2c3d4e5f60718"
 DECLARED = ImageVersion.from_object(
@@ -52,6 +53,13 @@ def test_of_too_many_tags_of_before_the_declared_ones_stay_remembered() -> None:
     keys = told(waiting(seen), seen).tag_keys
     assert len(keys) == 256
     assert OF.tags.keys() <= set(keys)
+
+
+def test_a_region_that_holds_an_image_that_is_kept_and_one_that_goes_is_one_row_of_foreign_grants() -> None:
+    at = Finding(HOME, Reason.SUCCEEDED)
+    look = Look(None, (), (Shared(at, foreign=accounts(ALICE)), Shared(at, foreign=accounts(BOB)), Shared(at)), ())
+    (row,) = told(look, observed()).foreign_grants
+    assert (row.region, row.principals) == (HOME, (ALICE, BOB))
 
 
 def test_an_image_with_more_snapshots_than_instances_have_volumes() -> None:
