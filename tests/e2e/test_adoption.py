@@ -111,6 +111,33 @@ def test_tags_say_when_a_version_expires_unless_the_spec_does(corner: World, nam
     assert "is tagged DeleteOn=soon, which is no time" in corner.condition("goldenimage", name, "AdoptionReady")["message"]
 
 
+def test_what_had_expired_before_it_was_adopted_goes_by_the_policy_unless_it_is_used(corner: World, name: str) -> None:
+    """And without a policy nothing goes."""
+    old = 100 * 86_400.0
+    ids = family(corner, name, "1.0.0", "1.1.0", tags={"DeleteOn": "2020-01-01"}, age_seconds=old)
+    user = corner.ec2(AWAY).run_instances(ImageId=ids["1.1.0", AWAY], MinCount=1, MaxCount=1, InstanceType="t3.micro")
+    corner.apply(adopting(corner, name, by_name(name)))
+    corner.ready(name)
+    look_again(corner, name)
+    assert set(ours(corner, name)) >= set(ids)
+
+    retention = {"keepLast": 10, "maxPerRun": "100%", "retire": {"disableFor": "0s"}}
+    corner.patch("goldenimage", name, {"spec": {"retention": retention}})
+
+    until(corner, lambda: ("1.0.0", HOME) not in ours(corner, name) and ("1.0.0", AWAY) not in ours(corner, name), "the unused one is gone")
+    until(
+        corner,
+        lambda: corner.condition("imageversion", iv(name, "1.1.0"), "RetentionReady").get("reason") == "StillInUse",
+        "the used stays",
+    )
+    assert {image["State"] for image in images_of(corner, name, AWAY) if image["ImageId"] == ids["1.1.0", AWAY]} == {"available"}
+    corner.ec2(AWAY).terminate_instances(InstanceIds=[user["Instances"][0]["InstanceId"]])
+
+
+def why(world: World, name: str, version: str) -> str:
+    return str(world.condition("imageversion", iv(name, version), "RetentionReady").get("reason"))
+
+
 @pytest.mark.parametrize("how", ["found by name", "listed"])
 def test_a_family_is_planned_first_and_then_taken_over_without_a_copy(corner: World, name: str, how: str) -> None:
     ids = family(corner, name, "1.0.0", "1.1.0", "2.0.0-rc.1")
