@@ -300,9 +300,28 @@ def test_an_expired_event_is_told_anew(kubernetes: Kubernetes, namespace: str) -
     assert datetime.datetime.fromisoformat(second["lastTimestamp"]) >= datetime.datetime.fromisoformat(first["lastTimestamp"])
 
 
-def test_an_event_that_cannot_be_written_harms_nobody(kubernetes: Kubernetes, namespace: str) -> None:
+def test_an_event_while_the_server_is_away_is_lost_and_the_next_arrives(
+    kubernetes: Kubernetes, namespace: str, caplog: pytest.LogCaptureFixture
+) -> None:
     obj = kubernetes.apply(GOLDEN_IMAGE, within(namespace, golden_image()))
-    kubernetes.configuration.host = "https://127.0.0.1:1"
+    there, kubernetes.configuration.host = kubernetes.configuration.host, "https://127.0.0.1:1"
     events = Events(kubernetes, instance="test")
     events.record(obj, EventReason.READY, "all is as declared")
+    eventually(lambda: "an event could not be recorded" in caplog.text, "told in the log")
+    kubernetes.configuration.host = there
+    events.record(obj, EventReason.NOT_READY, "a copy failed")
     events.close(20)
+    assert [event["reason"] for event in events_about(kubernetes, namespace, obj["metadata"]["uid"])] == ["NotReady"]
+
+
+def test_an_event_that_is_a_bug_is_told_in_the_log_and_the_next_arrives(
+    kubernetes: Kubernetes, namespace: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    obj = kubernetes.apply(GOLDEN_IMAGE, within(namespace, golden_image()))
+    no_json = {**obj, "metadata": {**obj["metadata"], "resourceVersion": object()}}
+    events = Events(kubernetes, instance="test")
+    events.record(no_json, EventReason.READY, "all is as declared")
+    events.record(obj, EventReason.NOT_READY, "a copy failed")
+    events.close(20)
+    assert [event["reason"] for event in events_about(kubernetes, namespace, obj["metadata"]["uid"])] == ["NotReady"]
+    assert "an event could not be recorded" in caplog.text

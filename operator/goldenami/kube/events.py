@@ -161,6 +161,8 @@ class Events:
                 self._writer.write(event)
             except KubeError as error:
                 LOG.warning("an event could not be recorded: %s", error.message, extra={"reason": error.reason})
+            except Exception:  # a bug in what one event says must not end the thread, and with it every later event, unseen
+                LOG.exception("an event could not be recorded")
 
 
 @dataclass
