@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
+import socket
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +104,36 @@ def test_a_server_that_is_not_there_is_unavailable(kubernetes: Kubernetes) -> No
     kubernetes.configuration.host = "https://127.0.0.1:1"
     with pytest.raises(KubeUnavailable, match="cannot be reached"):
         kubernetes.list(GOLDEN_IMAGE)
+
+
+@pytest.fixture
+def hung_up_on() -> Iterator[tuple[str, list[object]]]:
+    """A server that hangs up on whoever connects, and who did."""
+    callers: list[object] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def hang_up() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    connection, caller = server.accept()
+                    callers.append(caller)
+                    connection.close()
+
+        threading.Thread(target=hang_up, daemon=True).start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}", callers
+        server.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.mark.parametrize(
+    ("patient", "tries"),
+    [pytest.param(True, 2, id="a read is tried again"), pytest.param(False, 1, id="what has to be over in time is not")],
+)
+def test_how_often_a_read_is_tried(kubernetes: Kubernetes, hung_up_on: tuple[str, list[object]], patient: bool, tries: int) -> None:
+    kubernetes.configuration.host, callers = hung_up_on
+    asking = kubernetes if patient else kubernetes.asking_once()
+    with pytest.raises(KubeUnavailable):
+        asking.list(GOLDEN_IMAGE)
+    assert len(callers) == tries
 
 
 def test_no_kubeconfig_is_said_in_words(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -14,7 +16,7 @@ from goldenami.kube.client import Body, Kubernetes
 from goldenami.kube.connection import load_configuration
 from goldenami.kube.lease import LeaseElection, LeaseTiming
 from goldenami.local.kubernetes import ControlPlane
-from support.faulty_proxy import faulty_proxy
+from support.faulty_proxy import FaultyProxy, faulty_proxy
 from support.operator import eventually
 
 SHORT = LeaseTiming(duration=2.0, renew_deadline=1.0, retry=0.2)
@@ -26,7 +28,8 @@ class Candidate:
 
     election: LeaseElection
     stopping: threading.Event = field(default_factory=threading.Event)
-    won: bool = False
+    won_at: float = math.inf
+    lost_at: float = math.inf
     lost: list[str] = field(default_factory=list)
     thread: threading.Thread | None = None
 
@@ -37,8 +40,16 @@ class Candidate:
 
     def _acquire(self) -> None:
         if self.election.acquire(self.stopping):
-            self.won = True
-            self.election.keep(self.lost.append)
+            self.won_at = time.monotonic()
+            self.election.keep(self._lose)
+
+    def _lose(self, problem: str) -> None:
+        self.lost_at = time.monotonic()
+        self.lost.append(problem)
+
+    @property
+    def won(self) -> bool:
+        return self.won_at < math.inf
 
     def end(self) -> None:
         self.stopping.set()
@@ -74,14 +85,22 @@ def race(control_plane: ControlPlane, namespace: str, monkeypatch: pytest.Monkey
         candidate.end()
 
 
-def test_of_many_that_start_at_once_one_wins(race: Race) -> None:
+def test_of_many_that_start_at_once_one_wins_and_stays_the_only_one(race: Race) -> None:
     candidates = [race.candidate(f"c{number}") for number in range(5)]
     for candidate in candidates:
         candidate.compete()
     eventually(lambda: any(candidate.won for candidate in candidates), "somebody wins")
-    winners = [name for name, candidate in race.candidates.items() if candidate.won]
-    assert winners == [race.lease()["holderIdentity"]]
-    assert [candidate.election.held for candidate in candidates].count(True) == 1
+    winner = race.lease()["holderIdentity"]
+    for _ in range(2):
+        until_renewed(race)
+        assert [name for name, candidate in race.candidates.items() if candidate.won] == [winner]
+        assert [name for name, candidate in race.candidates.items() if candidate.election.held] == [winner]
+    assert race.lease()["holderIdentity"] == winner
+
+
+def until_renewed(race: Race) -> None:
+    before = race.lease()["renewTime"]
+    eventually(lambda: race.lease()["renewTime"] != before, "it is renewed")
 
 
 def test_a_released_lease_goes_to_the_next_with_a_counted_transition(race: Race) -> None:
@@ -107,19 +126,27 @@ def seconds_between(before: str, after: str) -> float:
     return (datetime.fromisoformat(after) - datetime.fromisoformat(before)).total_seconds()
 
 
+@pytest.mark.parametrize(
+    "break_off",
+    [
+        pytest.param(lambda proxy: proxy.refuse("/leases/", 503), id="it is refused"),
+        pytest.param(lambda proxy: proxy.trickle("/leases/"), id="its request has no end and no timeout"),
+    ],
+)
 def test_a_holder_cut_off_from_the_api_server_loses_before_another_may_take_over(
-    race: Race, control_plane: ControlPlane, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    race: Race, control_plane: ControlPlane, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, break_off: Callable[[FaultyProxy], None]
 ) -> None:
     with faulty_proxy(control_plane.kubeconfig, tmp_path) as proxy:
         monkeypatch.setenv("KUBECONFIG", str(proxy.kubeconfig))
         cut_off = race.candidate("cut-off", Kubernetes(load_configuration())).compete()
         eventually(lambda: cut_off.won, "it wins")
         other = race.candidate("other").compete()
-        proxy.refuse("/leases/", 503)
+        break_off(proxy)
         eventually(lambda: bool(cut_off.lost), "it notices")
-        assert not other.won
         assert not cut_off.election.held
         eventually(lambda: other.won, "the other takes over")
+        assert cut_off.lost_at < other.won_at
+        assert len(cut_off.lost) == 1
         proxy.allow("/leases/")
         cut_off.end()
         assert race.lease()["holderIdentity"] == "other"

@@ -10,6 +10,7 @@ import http.server
 import json
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -47,6 +48,7 @@ class FaultyProxy:
     url: str = ""
     kubeconfig: Path = Path()
     refusals: dict[str, tuple[int, dict[str, str]]] = field(default_factory=dict)
+    trickling: set[str] = field(default_factory=set)
     streams: list[Stream] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
 
@@ -54,9 +56,14 @@ class FaultyProxy:
         """From now on answer requests to such paths with this status."""
         self.refusals[part] = (status, headers or {})
 
+    def trickle(self, part: str) -> None:
+        """From now on answer requests to such paths with an answer that never ends: a byte each time before anybody's patience is over."""
+        self.trickling.add(part)
+
     def allow(self, part: str) -> None:
         """Let them pass again."""
-        del self.refusals[part]
+        self.refusals.pop(part, None)
+        self.trickling.discard(part)
 
     def watches(self, part: str) -> list[Stream]:
         """The watches that run now."""
@@ -117,7 +124,18 @@ def _handler(proxy: FaultyProxy, upstream: Any, context: ssl.SSLContext) -> type
                     proxy.refused.append(self.path)
                     self.answer(status, headers, b'{"kind":"Status","apiVersion":"v1","status":"Failure","message":"told to refuse"}')
                     return
+            if any(part in self.path for part in proxy.trickling):
+                self.trickle()
+                return
             self.forward(body)
+
+        def trickle(self) -> None:
+            self.close_connection = True
+            with suppress(OSError):
+                self.wfile.write(b"HTTP/1.1 200 OK\r\nX-Filler: ")
+                while any(part in self.path for part in proxy.trickling):
+                    self.wfile.write(b".")
+                    time.sleep(0.05)
 
         do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = handle_any  # noqa: N815 -- the base class's names
 

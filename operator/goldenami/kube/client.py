@@ -3,6 +3,7 @@
 Synchronous and thread-safe: one `Kubernetes` serves all workers of the process. It knows paths and patch types; it decides nothing.
 """
 
+import copy
 import json
 import threading
 import time
@@ -16,7 +17,7 @@ import urllib3.exceptions
 
 from goldenami import __version__
 from goldenami.api.kinds import API_VERSION, FIELD_MANAGER, FINALIZER, GROUP, VERSION, Key, Kind
-from goldenami.kube.connection import load_configuration
+from goldenami.kube.connection import ONCE, load_configuration
 from goldenami.kube.errors import KubeForbidden, KubeNotFound, KubeUnavailable, error_from_answer
 from goldenami.kube.unreachable import why
 
@@ -66,6 +67,12 @@ class Kubernetes:
         self._observer = observer
         # The library's token refresh is not made for threads: it reads a file and swaps a dictionary entry.
         self._authorization_lock = threading.Lock()
+
+    def asking_once(self) -> "Kubernetes":
+        """The same server, as the same user, over a connection of its own, and no request is tried a second time."""
+        configuration = copy.deepcopy(self.configuration)
+        configuration.retries, configuration.connection_pool_maxsize = ONCE, 1
+        return Kubernetes(configuration, observer=self._observer)
 
     def close(self) -> None:
         """Give the pooled connections back."""

@@ -20,6 +20,9 @@ READS = frozenset({"GET"})
 # Writes are repeated by the next reconcile, never here.
 RETRIES = urllib3.Retry(total=2, connect=2, read=1, status=0, redirect=0, other=0, allowed_methods=READS)
 
+# What has to be over in time is asked once: each further try waits as long as the first.
+ONCE = urllib3.Retry(0)
+
 # What the library's loader stumbles over in a file that is YAML, and no kubeconfig: it looks at no types.
 MISSHAPEN = (TypeError, AttributeError, KeyError, IndexError, ValueError)
 

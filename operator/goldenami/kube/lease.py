@@ -1,6 +1,7 @@
 """Active and standby by a `coordination.k8s.io/v1` Lease, by client-go's rules, with release at the end.
 
-The holder renews every 2 s and has lost the Lease once it could not for 10 s; others may take it 15 s after the last renewal they saw.
+The holder renews every 2 s and has lost the Lease once it could not for 10 s, by the clock, whatever its requests are waiting for; others
+may take it 15 s after the last renewal they saw.
 A standby asks twice a second, so that a release is taken up at once, and a renewal is not dated much later than it was made.
 Clocks of different machines are never compared: everybody measures by its own how long the record has not changed.
 """
@@ -15,9 +16,11 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from goldenami.kube.client import Body, Kubernetes
-from goldenami.kube.errors import KubeConflict, KubeError, KubeNotFound
+from goldenami.kube.errors import KubeConflict, KubeError, KubeNotFound, KubeUnavailable
 
 LOG = logging.getLogger(__name__)
+
+NOT_IN_TIME = "it could not be renewed in time"
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ class LeaseElection:
         clock: Callable[[], float] = time.monotonic,
         chance: random.Random | None = None,
     ) -> None:
-        self._kubernetes = kubernetes
+        self._kubernetes = kubernetes.asking_once()
         self._collection = f"/apis/coordination.k8s.io/v1/namespaces/{quote(namespace, safe='')}/leases"
         self._path = f"{self._collection}/{quote(name, safe='')}"
         self._metadata = {"name": name, "namespace": namespace}
@@ -67,7 +70,9 @@ class LeaseElection:
         self._chance = chance if chance is not None else random.Random()  # noqa: S311 -- jitter, nothing secret
         self._sighting: Sighting | None = None
         self._renewed_at = -float("inf")
+        self._trouble = ""
         self._ending = threading.Event()
+        self._given_up = threading.Lock()
         self._thread: threading.Thread | None = None
 
     @property
@@ -94,9 +99,14 @@ class LeaseElection:
         return False
 
     def keep(self, lost: Callable[[str], None]) -> None:
-        """Renew in a thread of its own from now on; `lost` is called there, once, and must end the process."""
+        """Renew in a thread of its own from now on; `lost` is called there, or in the one that watches the clock, and must end the process.
+
+        It is called once. The clock has its own thread because a request may take longer than its timeout, which counts from one piece of
+        an answer to the next and not while a name is looked up.
+        """
         self._thread = threading.Thread(target=self._renew_until_lost, args=(lost,), name="lease", daemon=True)
         self._thread.start()
+        threading.Thread(target=self._watch_the_clock, args=(lost,), name="lease-deadline", daemon=True).start()
 
     def release(self) -> None:
         """Stop renewing and let the next one in at once, if the Lease is still ours. Never raises."""
@@ -117,20 +127,34 @@ class LeaseElection:
             if self._ending.is_set():
                 return
             if problem is not None:
-                lost(problem)
+                self._give_up(lost, problem)
                 return
+
+    def _watch_the_clock(self, lost: Callable[[str], None]) -> None:
+        while not self._ending.wait(max(0.0, self._remaining())):
+            if self._remaining() <= 0:
+                self._give_up(lost, self._trouble or NOT_IN_TIME)
+                return
+
+    def _remaining(self) -> float:
+        """Seconds until it is lost, unless it is renewed before."""
+        return self._renewed_at + self._timing.renew_deadline - self._clock()
+
+    def _give_up(self, lost: Callable[[str], None], problem: str) -> None:
+        if self._given_up.acquire(blocking=False):
+            lost(problem)
 
     def _renewal_problem(self) -> str | None:
         """None while the Lease is ours; else why it is not."""
-        message = "it could not be renewed in time"
+        self._trouble = ""
         try:
             if self._take_or_renew():
                 return None
             if self._sighting is not None and self._sighting.holder not in ("", self._identity):
                 return f"{self._sighting.holder} holds it now"
         except KubeError as error:
-            message = error.message
-        return message if self._clock() - self._renewed_at >= self._timing.renew_deadline else None
+            self._trouble = error.message
+        return (self._trouble or NOT_IN_TIME) if self._remaining() <= 0 else None
 
     def _pause_as_standby(self) -> float:
         # Jitter keeps two standbys from colliding each time; waking right when the holder's time is over saves up to a whole pause.
@@ -207,5 +231,8 @@ class LeaseElection:
         }
 
     def _call(self, method: str, path: str, body: Body | None = None) -> Body:
-        # A request must not outlive the deadline it serves.
-        return self._kubernetes.call(method, path, body=body, timeout_seconds=self._timing.renew_deadline / 2)
+        # One that gets no answer leaves time for another.
+        answer = self._kubernetes.call(method, path, body=body, timeout_seconds=self._timing.renew_deadline / 3)
+        if "metadata" not in answer:
+            raise KubeUnavailable("Unavailable", "the Kubernetes API server's answer is no Lease: is there a proxy in between?")
+        return answer
