@@ -2,12 +2,15 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 import goldenami
 from goldenami.api.duration import parse_duration
+
+if TYPE_CHECKING:
+    from goldenami.controllers.settings import Settings
 
 app = typer.Typer(
     name="goldenami",
@@ -61,6 +64,31 @@ def _interval(text: str) -> float:
     return seconds
 
 
+def settings_of(
+    *,
+    installation: str,
+    namespace: list[str] | None,
+    interval: str,
+    workers: int,
+    metrics_port: int,
+    log_format: Literal["json", "text"],
+) -> "Settings":
+    """What the options of `goldenami operator` mean. Raises BadParameter for what no type of an option refuses."""
+    from goldenami.controllers.settings import Settings
+
+    if "/" in installation or not installation.strip():
+        raise typer.BadParameter("a name without slashes is needed: it is one part of a tag", param_hint="--installation")
+    return Settings(
+        installation=installation,
+        # A variable holds one text: a comma or a space separates names in it.
+        namespaces=tuple(name for given in namespace or () for name in given.split(",") if name),
+        interval_seconds=_interval(interval),
+        workers=workers,
+        metrics_port=metrics_port,
+        log_format=log_format,
+    )
+
+
 @app.command("operator")
 def run_operator(
     installation: Annotated[
@@ -98,15 +126,12 @@ def run_operator(
     from goldenami.controllers.health import PortUnusable
     from goldenami.controllers.operator import run
     from goldenami.controllers.reconcilers import build
-    from goldenami.controllers.settings import Settings
     from goldenami.kube.errors import KubeError
 
-    if "/" in installation or not installation.strip():
-        raise typer.BadParameter("a name without slashes is needed: it is one part of a tag", param_hint="--installation")
-    settings = Settings(
+    settings = settings_of(
         installation=installation,
-        namespaces=tuple(name for given in namespace or () for name in given.split(",") if name),
-        interval_seconds=_interval(interval),
+        namespace=namespace,
+        interval=interval,
         workers=workers,
         metrics_port=metrics_port,
         log_format=log_format,

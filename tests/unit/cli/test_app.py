@@ -1,9 +1,15 @@
-"""The command line where parts of it are not installed."""
+"""The command line: where parts of it are not installed, and what the operator's options and variables mean."""
 
 import subprocess
 import sys
+from dataclasses import replace
+from typing import Any
 
 import pytest
+import typer.main
+
+from goldenami.cli.app import app, settings_of
+from goldenami.controllers.settings import Settings
 
 WITHOUT = """
 import sys
@@ -29,3 +35,36 @@ def test_a_command_that_is_not_installed_says_where_it_is(missing: str, command:
     assert ended.stderr.startswith(f"goldenami: {missing}")
     assert "from a checkout" in ended.stderr
     assert ended.stderr.count("\n") == 1
+
+
+def told(*arguments: str) -> Settings:
+    """What `goldenami operator` with these arguments, and the environment as it is, would run with."""
+    commands: Any = typer.main.get_command(app)
+    with commands.commands["operator"].make_context("operator", list(arguments)) as context:
+        return settings_of(**context.params)
+
+
+@pytest.mark.parametrize(
+    ("flag", "text", "meant"),
+    [
+        pytest.param("installation", "prod", {"installation": "prod"}, id="installation"),
+        pytest.param("namespace", "images", {"namespaces": ("images",)}, id="one namespace"),
+        pytest.param("namespace", "images,web", {"namespaces": ("images", "web")}, id="a list of namespaces"),
+        pytest.param("namespace", "", {"namespaces": ()}, id="an empty list is all of them"),
+        pytest.param("interval", "90s", {"interval_seconds": 90.0}, id="interval"),
+        pytest.param("workers", "3", {"workers": 3}, id="workers"),
+        pytest.param("metrics-port", "9090", {"metrics_port": 9090}, id="metrics port"),
+        pytest.param("log-format", "text", {"log_format": "text"}, id="log format"),
+    ],
+)
+def test_each_option_is_a_variable_that_a_flag_overrides(
+    monkeypatch: pytest.MonkeyPatch, flag: str, text: str, meant: dict[str, Any]
+) -> None:
+    variable = f"GOLDENAMI_{flag.upper().replace('-', '_')}"
+    assert told() == Settings(installation="default")
+    expected = replace(Settings(installation="default"), **meant)
+    assert told(f"--{flag}", text) == expected
+    monkeypatch.setenv(variable, text)
+    assert told() == expected
+    monkeypatch.setenv(variable, "1")
+    assert told(f"--{flag}", text) == expected
