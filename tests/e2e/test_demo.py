@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 import yaml
 
+from goldenami.local.aws.client import LabControl
 from goldenami.local.kubernetes import Programs
 from support.operator import eventually
 
@@ -162,7 +163,7 @@ def test_nothing_is_left_however_it_ends(demos: Demos, tmp_path: Path, moment: s
 def test_on_a_terminal_it_stays_up_until_ctrl_c(demos: Demos, tmp_path: Path) -> None:
     master, terminal = pty.openpty()
     os.set_blocking(master, False)
-    demo = demos.start("--examples", manifest(tmp_path), "--copy-seconds", "0.2", terminal=terminal)
+    demo = demos.start("--examples", manifest(tmp_path), "--copy-seconds", "4", terminal=terminal)
     os.close(terminal)
     seen = bytearray()
 
@@ -175,8 +176,14 @@ def test_on_a_terminal_it_stays_up_until_ctrl_c(demos: Demos, tmp_path: Path) ->
         return text in seen.decode(errors="replace")
 
     eventually(lambda: shows("Ctrl-C ends everything"), "the end of the story", seconds=STORY_SECONDS, told=seen.decode)
+    drawn = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", seen.decode(errors="replace"))
+    progress = [int(percent) for percent in re.findall(r"━+ +(\d+) %", drawn)]
+    assert any(0 < percent < 100 for percent in progress), drawn
     (environment,) = {Path(found) for found in re.findall(r"source (/\S+/env)", seen.decode())}
-    assert f"KUBECONFIG={environment.parent}" in environment.read_text()
+    exports = environment.read_text()
+    assert f"export KUBECONFIG={environment.parent}" in exports
+    (endpoint,) = re.findall(r"^export AWS_ENDPOINT_URL=(\S+)$", exports, re.MULTILINE)
+    assert LabControl(endpoint).healthy()
     demo.process.send_signal(signal.SIGINT)
     eventually(
         lambda: shows("nothing is left behind") and demo.process.poll() is not None, "the end", seconds=END_SECONDS, told=seen.decode
