@@ -1,16 +1,23 @@
 """The command line: where parts of it are not installed, and what the operator's options and variables mean."""
 
+import os
+import runpy
+import shutil
 import subprocess
 import sys
+import tomllib
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 import typer.main
 
+from goldenami.cli import main
 from goldenami.cli.app import app, settings_of
 from goldenami.controllers.settings import Settings
 
+ROOT = Path(__file__).resolve().parents[3]
 WITHOUT = """
 import sys
 sys.modules[sys.argv[1]] = None  # as where it is not installed
@@ -68,3 +75,15 @@ def test_each_option_is_a_variable_that_a_flag_overrides(
     assert told() == expected
     monkeypatch.setenv(variable, "1")
     assert told(f"--{flag}", text) == expected
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="asks make")
+def test_make_demo_is_the_command_that_the_tests_of_the_demo_run() -> None:
+    """They start it as a module, which is the same function as the installed script's."""
+    alone = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    asked = subprocess.run(["make", "-n", "demo"], cwd=ROOT, env=alone, capture_output=True, text=True, check=True, timeout=60)
+    # What comes before, if anything, is the setup that is implied.
+    assert asked.stdout.splitlines()[-1] == ".venv/bin/goldenami demo"
+    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+    assert scripts["goldenami"] == f"{main.__module__.removesuffix('.app')}:{main.__name__}"
+    assert runpy.run_module("goldenami.__main__", run_name="imported")["main"] is main
