@@ -34,10 +34,10 @@ verify: $(STAMP) ## style, types, layers, generated files
 	$(BIN)/ruff format --check operator tests bench
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/goldenami crds --output crds --check
+	$(BIN)/goldenami crds --output crds --defaults docs/defaults.md --check
 
-crds: $(STAMP) ## regenerate crds/ from goldenami.api
-	$(BIN)/goldenami crds --output crds
+crds: $(STAMP) ## regenerate crds/ and docs/defaults.md from goldenami.api
+	$(BIN)/goldenami crds --output crds --defaults docs/defaults.md
 
 bench: $(STAMP) ## measurements of docs/performance.md
 	$(BIN)/python -m bench $(PARTS)

@@ -273,7 +273,7 @@ class GoldenImageSpec(Model):
     publish: Publish | None = None
     """Where else, besides the aliases, the images are told."""
     retention_policy_ref: RetentionPolicyRef | None = None
-    """RetentionPolicy of this namespace that says which versions are kept. Absent, and no retention either: all are."""
+    """RetentionPolicy of this namespace that says which versions are kept. Absent: retention, and without that all are kept."""
     retention: RetentionPolicySpec | None = None
     """A rule of this image's own for which versions are kept, in place of a RetentionPolicy that is named."""
     versions: VersionsSettings = ()

@@ -146,23 +146,25 @@ def run_operator(
 @app.command()
 def crds(
     output: Annotated[Path, typer.Option(help="Folder of the CRDs.")] = Path("crds"),
-    check: Annotated[bool, typer.Option("--check", help="Change nothing; exit 1 if the folder is not what would be written.")] = False,
+    defaults: Annotated[Path | None, typer.Option(help="Also the page of defaults, in Markdown: this file.")] = None,
+    check: Annotated[bool, typer.Option("--check", help="Change nothing; exit 1 if a file is not what would be written.")] = False,
 ) -> None:
     """Write the CustomResourceDefinitions, generated from the API's models."""
     from goldenami.api import crds as generator
+    from goldenami.api import defaults as page
 
     if check:
-        differences = generator.check(output)
+        differences = [*generator.check(output), *(page.check(defaults) if defaults else [])]
         for line in differences:
             typer.echo(line, err=True)
         if differences:
-            typer.echo("the CRDs are not what the models say: run `make crds`", err=True)
+            typer.echo("what is generated is not what the models say: run `make crds`", err=True)
             raise typer.Exit(1)
         return
     try:
-        written = generator.write(output)
+        written = [*generator.write(output), *([page.write(defaults)] if defaults else [])]
     except OSError as error:
-        typer.echo(f"goldenami: {error.filename or output} cannot be written ({error.strerror}): name another folder by --output", err=True)
+        typer.echo(f"goldenami: {error.filename or output} cannot be written ({error.strerror}): name another place", err=True)
         raise typer.Exit(1) from None
     for path in written:
         typer.echo(path)
