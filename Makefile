@@ -29,11 +29,12 @@ demo: $(STAMP) ## a real operator on a real Kubernetes API server against a loca
 test: $(STAMP) ## all tests
 	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder
 
-verify: $(STAMP) ## style, types, layers, generated files
-	$(BIN)/ruff check operator tests bench
-	$(BIN)/ruff format --check operator tests bench
+verify: $(STAMP) ## style, types, layers, locks, generated files
+	$(BIN)/ruff check operator tests bench requirements
+	$(BIN)/ruff format --check operator tests bench requirements
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python requirements/check.py
 	$(BIN)/goldenami crds --output crds --defaults docs/defaults.md --check
 
 crds: $(STAMP) ## regenerate crds/ and docs/defaults.md from goldenami.api

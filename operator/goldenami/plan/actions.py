@@ -1,4 +1,4 @@
-"""Everything the operator can do to AWS, as values: what Observe shows, `goldenami plan` prints and `goldenami.aws.effects` performs.
+"""Everything the operator can do to AWS, as values: what Observe shows and `goldenami.aws.effects` performs.
 
 Each action names its place and says itself in one sentence. `destructive` marks what cannot be undone.
 """
