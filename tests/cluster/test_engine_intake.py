@@ -29,6 +29,8 @@ from support.operator import eventually
 CRDS = Path(__file__).resolve().parents[2] / "crds"
 HEALED_SECONDS = 5.0
 """The promise for waiters of something that appears late."""
+OUTAGE_POLLS = 50
+"""Questions, a tenth of a second apart, that an API server which is away leaves without an answer."""
 
 
 @pytest.fixture(scope="module")
@@ -177,7 +179,11 @@ def test_an_account_wakes_the_images_and_versions_that_name_it(stage: Stage) -> 
     image = stage.present(golden_image(name="user", accountRef={"name": "build"}))
     version = stage.present(image_version(name="user-1", accountRef={"name": "build"}, goldenImage="nobody"))
     stage.present(golden_image(name="stranger"))
-    assert stage.looks_after(lambda: stage.apply(aws_account()), image, version, seconds=HEALED_SECONDS) == {image: 1, version: 1}
+    stage.present(golden_image(name="neighbour", accountRef={"name": "another"}))
+    users = {image: 1, version: 1}
+    assert stage.looks_after(lambda: stage.apply(aws_account()), image, version, seconds=HEALED_SECONDS) == users
+    edit = aws_account(roleArn="arn:aws:iam::111122223333:role/golden")
+    assert stage.looks_after(lambda: stage.apply(edit), image, version) == users
 
 
 def test_a_label_of_a_namespace_wakes_those_in_it_that_name_an_account(stage: Stage, admin: Kubernetes) -> None:
@@ -312,6 +318,24 @@ def test_what_the_watch_never_showed_is_found_by_the_sweep(shaky: Stage) -> None
     eventually(lambda: any(seen.key == key for seen in shaky.engine.sightings), "the watch sees what the engine is deaf to")
     shaky.engine.sweep()
     eventually(lambda: shaky.engine.looks[key] == 1, "the sweep makes it known")
+
+
+def test_an_outage_that_outlasts_every_failure_the_intake_puts_up_with_is_waited_for(
+    proxy: FaultyProxy, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running_engine(proxy.kubeconfig, monkeypatch, endurance=replace(QUICK, failures=2)) as engine:
+        stage = Stage(engine, place)
+        key = stage.present(golden_image())
+        eventually(lambda: bool(proxy.watches("goldenimages")), "a watch runs")
+        proxy.refuse("/", 503)
+        assert proxy.fail_streams("goldenimages", 500) > 0
+        eventually(lambda: engine.restarts == 1, "the first of two failures")
+        # The pauses between two failures are a tenth of a second: this is as long as a hundred minutes are for the real numbers.
+        began = len(proxy.refused)
+        eventually(lambda: len(proxy.refused) > began + OUTAGE_POLLS, "an outage that is long")
+        proxy.allow("/")
+        assert stage.looks_after(lambda: stage.apply(golden_image(suspend=True)), key, seconds=60)[key] >= 1
+        assert (engine.restarts, engine.gave_up) == (1, [])
 
 
 def test_an_intake_that_fails_again_and_again_gives_up(proxy: FaultyProxy, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
