@@ -8,7 +8,7 @@ import pytest
 from goldenami.api.kinds import API_VERSION
 from support.operator import AWAY, HOME, Body, World, tags_of
 from support.questions import newest_call
-from support.scenes import declared, events_of, images_of, iv, look_again, until
+from support.scenes import changed_settings, declared, events_of, images_of, iv, look_again, until
 
 DAY_SECONDS = 86_400.0
 
@@ -86,7 +86,8 @@ def test_what_no_limit_keeps_is_disabled_and_then_gone_with_its_snapshots_and_it
     snapshots = [row["Ebs"]["SnapshotId"] for row in image["BlockDeviceMappings"]]
     assert corner.ec2().describe_snapshots(Filters=[{"Name": "snapshot-id", "Values": snapshots}])["Snapshots"] == []
     until(corner, lambda: (corner.get("goldenimage", name) or {})["status"]["versions"] == 2, "two versions left")
-    assert "retiring" not in corner.ready(name)["status"]
+    # It counts for its pass, and is told until that is over.
+    until(corner, lambda: going(corner, name) == [], "a new pass")
     told = events_of(corner, name, "GoldenImage")
     assert ("StageChanged", "version 1.0.0 is Disabled from now on: no limit of the policy keeps it") in told
     assert ("VersionRetired", "nothing is left of version 1.0.0") in told
@@ -124,6 +125,37 @@ def test_a_running_instance_keeps_its_version_and_nobody_calls_that_a_fault(corn
     look_again(corner, name)
     corner.gone(iv(name, "1.0.0"), "imageversion")
     assert state(corner, ids["1.0.0"]) == "gone"
+
+
+def test_no_other_version_begins_to_go_while_it_cannot_be_told_yet_whether_the_first_may(corner: World, name: str) -> None:
+    """A report of the use in other accounts takes EC2 minutes: when it is there, only those that are admitted may go dark."""
+    with changed_settings(corner.aws, usage_report_seconds=3600.0):
+        ids = family(corner, name, "1.0.0", "1.1.0", "1.2.0", "2.0.0", sharing={"accounts": [corner.partner]})
+        retain(corner, name, keepLast=1, retire={"disableFor": "1h"})
+        first = iv(name, "1.0.0")
+        until(corner, lambda: corner.condition("imageversion", first, "RetentionReady").get("reason") == "EvidenceIncomplete", "waiting")
+        for _ in range(2):
+            look_again(corner, name)
+        assert [stage(corner, name, version) for version in ("1.0.0", "1.1.0", "1.2.0")] == ["Disabled", None, None]
+        assert {state(corner, image_id) for image_id in ids.values()} == {"available"}
+
+
+def test_those_in_use_take_turns_and_hold_up_no_other(corner: World, name: str, launched: list[str]) -> None:
+    ids = family(corner, name, "1.0.0", "1.1.0", "1.2.0", "2.0.0")
+    used = ("1.0.0", "1.1.0")
+    made = [corner.ec2().run_instances(ImageId=ids[version], MinCount=1, MaxCount=1)["Instances"] for version in used]
+    launched += [instance["InstanceId"] for (instance,) in made]
+
+    retain(corner, name, keepLast=1, retire={"disableFor": "1h"})
+    until(corner, lambda: state(corner, ids["1.2.0"]) == "disabled", "the one that nobody uses disabled")
+    corner.ready(name)
+
+    told = {row["version"]: row for row in going(corner, name)}
+    for version, instance in zip(used, launched, strict=True):
+        assert (told[version]["stage"], told[version].get("reason")) == ("Deprecated", "StillInUse")
+        assert instance in told[version]["message"]
+    assert retention(corner, name)["reason"] == "StillInUse"
+    assert {state(corner, ids[version]) for version in used} == {"available"}
 
 
 def test_a_channel_that_names_a_disabled_version_gets_it_back_as_it_was(corner: World, name: str) -> None:

@@ -2,8 +2,9 @@
 
 A Hypothesis state machine drives the real reconcilers on a stepped clock (`support.stepped`) against the local AWS and a real API server,
 and a witness that knows nothing of the operator's plans (`support.witness`) checks after every look:
-nothing that is used, declared or named was disabled or deregistered; nothing that is not ours was touched; what a channel names can be
-launched; in the end the limits are met and no snapshot is left over; and undoing a retirement restores the grants exactly.
+nothing that is used, declared or named was disabled or deregistered, and no more versions in a pass than it admits; nothing that is not
+ours was touched; what a channel names can be launched; in the end the limits are met and no snapshot is left over; and undoing a
+retirement restores the grants exactly.
 
 `make test` runs the same few examples each time; with `RETIREMENT_EXAMPLES` (and `RETIREMENT_STEPS`) it searches anew.
 """
@@ -21,7 +22,7 @@ from typing import Any, TypeVar
 import kubernetes.client
 import kubernetes.config
 import pytest
-from hypothesis import HealthCheck, note, settings
+from hypothesis import HealthCheck, currently_in_test_context, note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
 
@@ -122,7 +123,7 @@ class Retirement(RuleBasedStateMachine):
         self.namespace = f"machine-{uuid.uuid4().hex[:10]}"
         body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}}
         ground.kubernetes.call("POST", "/api/v1/namespaces", body=body)
-        self.witness = Witness(ground.aws, ACCOUNT, f"{INSTALLATION}/{self.namespace}/web", (HOME, AWAY))
+        self.witness = Witness(ground.aws, ACCOUNT, f"{INSTALLATION}/{self.namespace}/web", (HOME, AWAY), INTERVAL_SECONDS)
         self.operator = Stepped(ground.kubernetes, ground.aws, ground.sessions, self.namespace, looked=lambda _: self._looked())
         self.spec: Body = {}
         self.sources: dict[str, Body] = {}
@@ -187,7 +188,8 @@ class Retirement(RuleBasedStateMachine):
             self.spec["retention"] = policy
 
     def _apply(self) -> None:
-        note(f"spec: {self.spec}")
+        if currently_in_test_context():
+            note(f"spec: {self.spec}")
         self.operator.apply({"apiVersion": "goldenami.dev/v1alpha1", "kind": "GoldenImage", "metadata": {"name": "web"}, "spec": self.spec})
 
     def _family(self) -> Body | None:
@@ -263,6 +265,7 @@ class Retirement(RuleBasedStateMachine):
     def lose_the_cluster(self) -> None:
         """The objects are gone, and the same manifest is applied to a new cluster."""
         self.operator.forget_objects()
+        self.witness.forget_passes()
         self._apply()
 
     # --- fleets ---
@@ -509,3 +512,27 @@ def test_whatever_happens_nobody_is_harmed_and_only_what_is_kept_is_left(ground:
     slow = [HealthCheck.too_slow, HealthCheck.data_too_large]
     found = settings(max_examples=EXAMPLES, stateful_step_count=STEPS, deadline=None, suppress_health_check=slow, derandomize=not SEARCHING)
     run_state_machine_as_test(Machine, settings=found)
+
+
+@pytest.mark.parametrize("used", [False, True], ids=["while reports are made", "while all are used"])
+def test_those_that_could_not_go_do_not_all_go_when_they_can(ground: Ground, *, used: bool) -> None:
+    """Each waits for a report of its use in other accounts, or for an instance to end, and then all are free at the same time."""
+    machine = Retirement(ground)
+    try:
+        machine.begin((HOME, AWAY), "Remove", "Retain", None, None, [100.0, 100.0, 100.0])
+        machine.declare(0, 100.0, adopt=True)
+        machine.time_passes(31 * DAY_SECONDS)
+        machine.settle(versions_first=False)
+        for number in range(6 if used else 0):
+            machine.launch(number)
+        machine.change_policy({"keepLast": 1, "retire": {"disableFor": "0s"}})
+        for _ in range(4):
+            machine.settle(versions_first=False)
+            machine.time_passes(3600.0)
+        while machine.instances:
+            machine.end_instance(0, stop=False)
+        machine.settle(versions_first=True)
+        assert machine.witness.charges == []
+        assert machine.witness.removed > 0
+    finally:
+        machine.teardown()

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from goldenami.local.aws import LocalAws
+from goldenami.local.aws import LocalAws, lab
 from goldenami.local.aws.ec2.records import Image, Snapshot, State
 from goldenami.local.aws.ec2.store import STORE, settled
 
@@ -18,6 +18,8 @@ Body = dict[str, Any]
 OWNER, VERSION = "goldenami.dev/owner", "goldenami.dev/version"
 DAY_SECONDS = 86_400.0
 REMOVALS = ("DisableImage", "DeregisterImage")
+LOOK_SECONDS = 5.0
+"""What the looks of one moment take at most, as the clock goes in tests: two passes are apart by less than their length by that."""
 
 
 def versions_named(family: Body) -> frozenset[str]:
@@ -53,6 +55,8 @@ class Witness:
     owner: str
     """The value of the owner tag."""
     regions: tuple[str, ...]
+    pass_seconds: float = 600.0
+    """How long a pass of retention is."""
     bystanders: dict[str, tuple[Any, ...]] = field(default_factory=dict)
     charges: list[str] = field(default_factory=list)
     """What was done that must never be."""
@@ -61,6 +65,10 @@ class Witness:
     _heard: int = 0
     _known: dict[str, tuple[str, str, str, float]] = field(default_factory=dict)
     """Version, region, state and creation of each image of the family, as last seen."""
+    _went: dict[str, float] = field(default_factory=dict)
+    """By version: when it was disabled last, as nobody but retention asks for."""
+    _admitted: list[tuple[float, float]] = field(default_factory=list)
+    """How many versions the policy let go in a pass, at each look."""
 
     def client(self, service: str, region: str) -> Any:
         return self.aws.client(service, region=region, account=self.account)
@@ -130,14 +138,46 @@ class Witness:
         `family` reads the GoldenImage, or finds that there is none.
         """
         calls = self.aws.lab.audit_calls(account=self.account, operation="ec2.D*Image", since=self._heard)
+        at = family()
         for call in calls:
             self._heard = max(self._heard, call.sequence)
             if call.operation in REMOVALS and call.effect and not call.code:
                 self.removed += 1
                 image_id = str(call.arguments["ImageId"])
-                users = [*self._users(image_id, call.region), *self._keepers(image_id, call.region, family())]
+                users = [*self._users(image_id, call.region), *self._keepers(image_id, call.region, at)]
                 self.charges += [f"{call.operation} of {image_id} in {call.region}, although {user}" for user in users]
+                if call.operation == "DisableImage" and self._is_retired(image_id, call.region, at):
+                    self._went[self._known[image_id][0]] = lab.current().clock.now()
+        self._count_passes(at)
         self._see()
+
+    def _is_retired(self, image_id: str, region: str, family: Body | None) -> bool:
+        """Whether retention alone can have asked for it: neither region nor family goes, and it is the version's only image there."""
+        if family is None or family["metadata"].get("deletionTimestamp"):
+            return False
+        version = self._known.get(image_id, ("",))[0]
+        declared = region in {row["region"] for row in family["spec"]["replicas"]}
+        others = [image for image in self.images(region) if image.tags.get(VERSION) == version and image.id != image_id]
+        return bool(version) and declared and not others
+
+    def _count_passes(self, family: Body | None) -> None:
+        """No more go in one pass than the policy says, or said when they were told to; a version that has come back went nowhere."""
+        if family is None:
+            return
+        now = lab.current().clock.now()
+        self._admitted.append((now, per_run(family, len({image.tags[VERSION] for image in self.images()}))))
+        # Those of the last two passes, and what was said before.
+        late = next((at for at, (when, _) in enumerate(self._admitted) if when >= now - 2 * self.pass_seconds), 0)
+        self._admitted = self._admitted[max(0, late - 1) :]
+        there = {image.tags[VERSION] for image in self.images() if image.state == "available" and image.tags[VERSION] in self._went}
+        went = sorted(v for v, when in self._went.items() if now - when < self.pass_seconds - LOOK_SECONDS and v not in there)
+        most = max(number for _, number in self._admitted)
+        if len(went) > most:
+            self.charges.append(f"{', '.join(went)} were disabled in one pass, and only {most} may go in one")
+
+    def forget_passes(self) -> None:
+        """The operator's memory is lost, and with it what is gone altogether."""
+        self._went.clear()
 
     def _see(self) -> None:
         for image in self.images():
@@ -201,6 +241,12 @@ def kept_by(policy: Mapping[str, Any], versions: Mapping[str, float], now: float
     last = sorted(versions, key=precedence)[-policy["keepLast"] :] if "keepLast" in policy else []
     young = [version for version, made in versions.items() if "keepFor" in policy and now - made < seconds(policy["keepFor"])]
     return frozenset((*last, *young))
+
+
+def per_run(family: Body, size: int) -> float:
+    """How many versions its policy lets go in one pass: a number, or a share of the family, a tenth unless it says so, and at least one."""
+    most = (family["spec"].get("retention") or {}).get("maxPerRun", "10%")
+    return most if isinstance(most, int) else max(1, size * int(most.removesuffix("%")) // 100)
 
 
 def _resolved(image: str, parameters: Mapping[str, str]) -> str:

@@ -342,6 +342,10 @@ class RetiringStatus(Model):
     """Since when its images are disabled."""
     deregistered_after: Annotated[str, Field(max_length=32, json_schema_extra={"format": "date-time"})] | None = None
     """When its images are deregistered at the earliest, after one more look at who uses them."""
+    tried_at: Annotated[str, Field(max_length=32, json_schema_extra={"format": "date-time"})] | None = None
+    """When it was found last that it has to stay for now, and left its turn to others; absent while it is its turn."""
+    reason: Annotated[str, text(64)] | None = None
+    """Why it has to: StillInUse, TooYoung, or TooManyTags."""
     message: Message | None = None
     """Why it goes, or what keeps it."""
 

@@ -12,7 +12,7 @@ from goldenami.api.image_version import ImageVersion
 from goldenami.api.kinds import GOLDEN_IMAGE
 from goldenami.api.reasons import EventReason, Reason
 from goldenami.api.reasons import Outcome as Meaning
-from goldenami.controllers import channels, judge, report, retention
+from goldenami.controllers import channels, judge, report, retiring
 from goldenami.controllers.adoption_told import Adoption
 from goldenami.controllers.caretaker import Outcome
 from goldenami.controllers.config_map import Kept
@@ -78,7 +78,7 @@ def tell(
         *others,
         *moved.results(seen.declared),
         published.result,
-        *retention.results(retained, children),
+        *retiring.results(retained, children),
     )
     current = children[declared.spec.version]
     ready = current.status.regions_ready if is_current(current) else None
@@ -93,7 +93,7 @@ def tell(
         "channels": channels.rows(moved.decisions),
         "aliases": published.status,
         "configMap": moved.kept.name or None,
-        "retiring": retention.rows(retained, children),
+        "retiring": retiring.rows(retained, children, world.now()),
         "refusedImages": adoption.rows(),
         "plan": adoption.planned(_plan(current, children, (*published.pending, *left.pending)))
         if declared.spec.management_policy == "Observe"
@@ -108,7 +108,7 @@ def tell(
             message = f"{decision.channel.name} names {decision.standing.version}, and no longer {decision.moved_from}"
             world.events.record(seen.obj, EventReason.CHANNEL_MOVED, message)
     outcome = moved.outcome(published.outcome)
-    pauses = [pause for pause in (outcome.next_look_seconds, retention.next_look_seconds(retained, children, world.now())) if pause]
+    pauses = [pause for pause in (outcome.next_look_seconds, retiring.next_look_seconds(retained, children, world.now())) if pause]
     return adoption.outcome(replace(outcome, next_look_seconds=min(pauses, default=None)))
 
 

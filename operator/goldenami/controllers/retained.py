@@ -4,11 +4,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from goldenami.api.fields import Stage
+from goldenami.api.golden_image import RetiringStatus
 from goldenami.api.image_version import Retirement
+from goldenami.api.reasons import Reason
 from goldenami.api.retention_policy import RetentionPolicySpec
 from goldenami.plan import retention
 from goldenami.plan.retention import Verdict
 from goldenami.plan.values import Problem
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Why a version that may go stays for now, as its ImageVersion said when it was asked last."""
+
+    reason: Reason
+    message: str
 
 
 @dataclass(frozen=True)
@@ -24,6 +34,11 @@ class Retained:
     """Since when all images of a version are disabled, in epoch seconds; 0 while they are not."""
     gone: frozenset[str] = frozenset()
     """Versions of which nothing is left in AWS."""
+    kept: Mapping[str, Kept] = field(default_factory=dict)
+    """By version: of those that left their turn to others, because they are used or too young."""
+    before: Mapping[str, RetiringStatus] = field(default_factory=dict)
+    """By version: what was said last of those on their way."""
+    pass_seconds: float = 0.0
     problem: Problem | None = None
     """Why nothing was decided."""
 

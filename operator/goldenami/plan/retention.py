@@ -4,7 +4,7 @@ Only what to do is decided here. Whether an image may be disabled or deregistere
 (`goldenami.plan.stages`).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from semver import Version
@@ -16,6 +16,8 @@ DAY_SECONDS = 86_400.0
 TELLING_SECONDS = 2 * DAY_SECONDS
 """EC2 tells launches a day late: an image younger than two days that was never launched may have been (trap 23 of the research)."""
 DEFAULT_SHARE = 0.1
+TURN_SECONDS = 3600.0
+"""How long one that had its turn, and had to stay, leaves it to others: what is used for months is not asked about every few minutes."""
 GOING: frozenset[Stage | None] = frozenset({"Disabled", "Retired"})
 
 
@@ -50,14 +52,22 @@ class Member:
     stage: Stage | None = None
     """The stage it was given before."""
     disabled_since: float = 0.0
-    """Since when all of its images are disabled; 0: not all of them are."""
+    """Since when all of its images are, or were, disabled; 0: not all of them are."""
+    noted: bool = False
+    """That moment is written down, and counts for its pass when nothing is left to tell it."""
     held: str = ""
     """Why it stays whatever the policy says: `it is declared`, `channel stable names it`, `keep is true`."""
     expires_at: float | None = None
     gone: bool = False
     """Nothing is left of it in AWS."""
-    blocked: bool = False
-    """Its images stay, because they are in use or nobody can tell."""
+    partly_gone: bool = False
+    """Some of its images are deregistered: to keep the others would be to make those anew."""
+    kept: bool = False
+    """On its way, and found to be used, or too young to be known unused: it stays for now. What nobody can tell yet is none of it."""
+    settled: bool = True
+    """Whether its ImageVersion has looked at the stage that it has; until then it may still do what it was told before."""
+    tried_at: float = 0.0
+    """When it left its turn to others, because it was kept; 0: it did not."""
 
 
 @dataclass(frozen=True)
@@ -68,14 +78,20 @@ class Verdict:
     stage: Stage | None
     """None: retention says nothing about it."""
     why: str = ""
+    tried_at: float = 0.0
+    """When it left its turn to others; 0: it did not."""
 
 
-def decide(members: Iterable[Member], policy: Policy | None, now: float, pass_seconds: float) -> tuple[Verdict, ...]:
-    """One verdict for each member, the oldest first. `pass_seconds`: how long a pass over the family is, within which only so many go."""
+def decide(members: Iterable[Member], policy: Policy | None, now: float, pass_seconds: float, *, spent: int = 0) -> tuple[Verdict, ...]:
+    """One verdict for each member, the oldest first.
+
+    `pass_seconds`: how long a pass over the family is, within which only so many go. `spent`: versions that went in the present one, and of
+    which not even an object is left.
+    """
     family = sorted(members, key=lambda member: (Version.parse(member.version), member.made_at))
     candidates = {member.version: why for member in family if (why := _candidate(member, family, policy, now))}
-    admitted = _admitted([member for member in family if member.version in candidates], len(family), policy, now, pass_seconds)
-    return tuple(_verdict(member, candidates.get(member.version, ""), admitted, policy, now) for member in family)
+    turns = _turns(family, candidates.keys(), Pass(per_run(policy, len(family)), now, pass_seconds, spent))
+    return tuple(_verdict(member, candidates.get(member.version, ""), turns, policy, now, pass_seconds) for member in family)
 
 
 # --- who is a candidate ---
@@ -120,18 +136,48 @@ _LIMITS = (_among_the_last, _young, _launched)
 # --- how many go at once ---
 
 
-def _admitted(candidates: Sequence[Member], size: int, policy: Policy | None, now: float, pass_seconds: float) -> frozenset[str]:
-    """Candidates that are, or may now be, on their way: those that are stay so, and others join while there is room in this pass."""
-    on_their_way = [member for member in candidates if member.stage in GOING]
-    # What cannot go does not keep others from going; what has just gone dark counts for the rest of the pass.
-    counted = [
-        member
-        for member in on_their_way
-        if not (member.blocked or member.gone) and (not member.disabled_since or now - member.disabled_since < pass_seconds)
-    ]
-    room = max(0, per_run(policy, size) - len(counted))
-    joining = [member for member in candidates if member.stage not in GOING][:room]
-    return frozenset(member.version for member in (*on_their_way, *joining))
+@dataclass(frozen=True)
+class Pass:
+    """The pass over a family that is under way. `spent`: as for `decide`."""
+
+    most: int
+    now: float
+    seconds: float
+    spent: int = 0
+
+    def takes_room(self, member: Member) -> bool:
+        """Whether one on its way may go dark in this pass, or has. That nobody can tell yet whether it may is no reason to send others
+        after it: when the report arrives, or the permission is given, they would all go at once."""
+        if member.disabled_since:
+            return self.now - member.disabled_since < self.seconds
+        return not member.gone and not (member.kept and member.partly_gone)
+
+    def may_try(self, member: Member) -> bool:
+        return not member.tried_at or self.now - member.tried_at >= max(self.seconds, TURN_SECONDS)
+
+
+@dataclass(frozen=True)
+class _Turns:
+    """Whose turn it is to go: those that are on their way and stay so, and those that join them while there is room."""
+
+    admitted: frozenset[str]
+    yielding: frozenset[str]
+    """On their way until now, and kept: others wait for their turn."""
+
+
+def _turns(family: Sequence[Member], candidates: Collection[str], run: Pass) -> _Turns:
+    on_their_way = [member for member in family if member.version in candidates and member.stage in GOING]
+    taking = [member for member in on_their_way if run.takes_room(member)]
+    # What was called back may go dark all the same, until it has heard of it.
+    unheard = [member for member in family if member.stage not in GOING and not member.settled]
+    taken = run.spent + len(taking) + len(unheard)
+    waiting = [member for member in family if member.version in candidates and member.stage not in GOING and member.settled]
+    # The oldest first; those that had their turn after all others, in turn.
+    queue = sorted(filter(run.may_try, waiting), key=lambda member: member.tried_at)
+    joining = queue[: max(0, run.most - taken)]
+    wanted = len(queue) - len(joining) + max(0, taken - run.most)
+    yielding = [member.version for member in taking if member.kept and not member.partly_gone][:wanted]
+    return _Turns(frozenset(member.version for member in (*on_their_way, *joining)).difference(yielding), frozenset(yielding))
 
 
 def per_run(policy: Policy | None, size: int) -> int:
@@ -145,9 +191,13 @@ def per_run(policy: Policy | None, size: int) -> int:
 # --- at which stage ---
 
 
-def _verdict(member: Member, why: str, admitted: frozenset[str], policy: Policy | None, now: float) -> Verdict:
-    if member.version in admitted:
-        return Verdict(member.version, _going(member, policy, now), why)
+def _verdict(member: Member, why: str, turns: _Turns, policy: Policy | None, now: float, pass_seconds: float) -> Verdict:
+    if member.version in turns.admitted:
+        return Verdict(member.version, _going(member, policy, now, pass_seconds), why)
+    if member.version in turns.yielding:
+        return Verdict(member.version, "Deprecated", f"{why}, but for now it stays; others have their turn", now)
+    if why and member.tried_at:
+        return Verdict(member.version, "Deprecated", f"{why}; it is looked at again in a later pass", member.tried_at)
     if why:
         return Verdict(member.version, _waiting(member, policy, now), f"{why}; it goes in a later pass")
     if _outlived(member, policy, now):
@@ -156,10 +206,10 @@ def _verdict(member: Member, why: str, admitted: frozenset[str], policy: Policy 
     return Verdict(member.version, "Active" if member.stage in GOING else None, member.held)
 
 
-def _going(member: Member, policy: Policy | None, now: float) -> Stage:
-    """Deregistered only what has been disabled, everywhere, for long enough."""
-    wait = (policy or Policy()).disable_for_seconds
-    over = member.gone or (bool(member.disabled_since) and now - member.disabled_since >= wait)
+def _going(member: Member, policy: Policy | None, now: float, pass_seconds: float) -> Stage:
+    """Deregistered only what has been disabled, everywhere, for long enough, and will be counted for the pass in which it was."""
+    wait, dark_for = (policy or Policy()).disable_for_seconds, now - member.disabled_since
+    over = member.gone or (bool(member.disabled_since) and dark_for >= wait and (member.noted or dark_for >= pass_seconds))
     # Once begun, regions that are gone already would look as if the rest had not been disabled for long enough.
     return "Retired" if over or member.stage == "Retired" else "Disabled"
 

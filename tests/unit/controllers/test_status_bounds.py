@@ -7,7 +7,7 @@ import pytest
 from goldenami.api.golden_image import MAX_ALIAS_ROWS, GoldenImageStatus
 from goldenami.api.image_version import ImageVersion, ImageVersionStatus, Retirement
 from goldenami.api.reasons import Reason
-from goldenami.controllers import report, retention
+from goldenami.controllers import report, retiring
 from goldenami.controllers.publish import within_bounds
 from goldenami.controllers.retained import Retained
 from goldenami.kube.client import Body
@@ -73,9 +73,9 @@ def test_a_wait_that_an_older_release_admitted_is_told_though_no_calendar_has_it
     spec = DECLARED.spec.model_copy(update={"stage": "Disabled", "retirement": Retirement(disable_for=wait)})
     child = DECLARED.model_copy(update={"spec": spec})
     retained = Retained(declared=True, since={"1.0.0": NOW})
-    (row,) = GoldenImageStatus.from_object({"retiring": retention.rows(retained, {"1.0.0": child})}).retiring
+    (row,) = GoldenImageStatus.from_object({"retiring": retiring.rows(retained, {"1.0.0": child}, NOW)}).retiring
     assert (row.since, row.deregistered_after) == ("2023-11-14T22:13:20Z", "9999-12-31T23:59:59Z")
-    pause = retention.next_look_seconds(retained, {"1.0.0": child}, NOW)
+    pause = retiring.next_look_seconds(retained, {"1.0.0": child}, NOW)
     assert pause is not None
     assert pause > 1e9
 

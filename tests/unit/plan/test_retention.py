@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from goldenami.api.fields import Stage
-from goldenami.plan.retention import DAY_SECONDS, Member, Policy, Verdict, decide, merged, per_run
+from goldenami.plan.retention import DAY_SECONDS, TURN_SECONDS, Member, Policy, Verdict, decide, merged, per_run
 
 NOW = 1_800_000_000.0
 PASS = 600.0
@@ -133,14 +133,61 @@ ONE_BY_ONE = replace(EVERYTHING, most_per_run=1)
         pytest.param({"stage": "Disabled"}, None, id="while one is being disabled no other begins"),
         pytest.param({"stage": "Disabled", "disabled_since": NOW - PASS + 1}, None, id="nor before the pass is over"),
         pytest.param({"stage": "Disabled", "disabled_since": NOW - PASS}, "Disabled", id="in the next pass the next one begins"),
-        pytest.param({"stage": "Disabled", "blocked": True}, "Disabled", id="one that is in use holds up no other"),
-        pytest.param({"stage": "Retired", "gone": True}, "Disabled", id="nor does one that is gone"),
+        pytest.param({"stage": "Retired", "gone": True}, "Disabled", id="one that has long been gone holds up no other"),
+        pytest.param({"stage": "Retired", "gone": True, "disabled_since": NOW - PASS + 1}, None, id="one that went in this pass does"),
+        pytest.param(
+            {"stage": "Retired", "kept": True, "partly_gone": True}, "Disabled", id="nor does one that is used when others of it are gone"
+        ),
     ],
 )
 def test_passes(first: dict[str, Any], second: Stage | None) -> None:
     found = stages(made("1.0.0", **first), *family("1.1.0", "2.0.0"), policy=ONE_BY_ONE)
     assert found["1.0.0"] in ("Disabled", "Retired")
     assert (found["1.1.0"], found["2.0.0"]) == (second, None)
+
+
+ASKED: dict[str, Any] = {"stage": "Disabled", "kept": True}
+CALLED_BACK: dict[str, Any] = {"stage": "Deprecated", "tried_at": NOW - 1}
+LONG_AGO = NOW - TURN_SECONDS
+
+
+@pytest.mark.parametrize(
+    ("members", "expected"),
+    [
+        pytest.param([ASKED], ["Disabled"], id="one that is in use keeps its turn while nobody else waits"),
+        pytest.param([ASKED, {}], ["Deprecated", None], id="one that is in use holds up no other, and is called back first"),
+        pytest.param(
+            [{**CALLED_BACK, "settled": False}, {}], ["Deprecated", None], id="until it has heard of that it may go, and no other does"
+        ),
+        pytest.param([CALLED_BACK, {}], ["Deprecated", "Disabled"], id="then the next has its turn"),
+        pytest.param([CALLED_BACK, ASKED], ["Deprecated", "Disabled"], id="who left its turn does not ask for it again at once"),
+        pytest.param([{**CALLED_BACK, "tried_at": LONG_AGO}, ASKED], ["Deprecated", "Deprecated"], id="but by and by"),
+        pytest.param(
+            [{**CALLED_BACK, "tried_at": LONG_AGO}, {**CALLED_BACK, "tried_at": LONG_AGO - 1}],
+            ["Deprecated", "Disabled"],
+            id="and who waits longest has the next one",
+        ),
+        pytest.param([{**CALLED_BACK, "tried_at": LONG_AGO}, {}], ["Deprecated", "Disabled"], id="after those that had none yet"),
+        pytest.param([ASKED, ASKED], ["Deprecated", "Disabled"], id="more than have room, as after an edit, leave it to the others"),
+        pytest.param([{"stage": "Disabled"}, ASKED], ["Disabled", "Deprecated"], id="what nobody can tell yet keeps its turn"),
+    ],
+)
+def test_turns(members: list[dict[str, Any]], expected: list[Stage | None]) -> None:
+    found = stages(*(made(f"1.{number}.0", **facts) for number, facts in enumerate(members)), made("2.0.0"), policy=ONE_BY_ONE)
+    assert [found[f"1.{number}.0"] for number in range(len(members))] == expected
+
+
+def test_what_went_in_this_pass_counts_when_not_even_its_object_is_left() -> None:
+    waiting = family("1.0.0", "1.1.0", "2.0.0")
+    assert [verdict.stage for verdict in decide(waiting, ONE_BY_ONE, NOW, PASS, spent=1)] == [None, None, None]
+    assert [verdict.stage for verdict in decide(waiting, ONE_BY_ONE, NOW, PASS)] == ["Disabled", None, None]
+
+
+def test_who_leaves_its_turn_is_known_by_when() -> None:
+    first, second, _ = decide((made("1.0.0", **ASKED), *family("1.1.0", "2.0.0")), ONE_BY_ONE, NOW, PASS)
+    assert (first.tried_at, second.tried_at) == (NOW, 0.0)
+    first, second, _ = decide((made("1.0.0", **CALLED_BACK), *family("1.1.0", "2.0.0")), ONE_BY_ONE, NOW, PASS)
+    assert (first.tried_at, second.tried_at) == (NOW - 1, 0.0)
 
 
 WEEK = 7 * DAY_SECONDS
@@ -161,6 +208,20 @@ WEEK = 7 * DAY_SECONDS
 )
 def test_stages(facts: dict[str, Any], stage: Stage | None) -> None:
     assert stages(made("1.0.0", **facts), *family("2.0.0", "3.0.0"))["1.0.0"] == stage
+
+
+@pytest.mark.parametrize(
+    ("facts", "stage"),
+    [
+        pytest.param({"noted": True}, "Retired", id="it is gone at once where that is declared"),
+        pytest.param({"noted": False}, "Disabled", id="not before it is written down that it counts for this pass"),
+        pytest.param({"noted": False, "disabled_since": NOW - PASS}, "Retired", id="which it does not any more when that is over"),
+    ],
+)
+def test_without_a_wait(facts: dict[str, Any], stage: Stage) -> None:
+    policy = replace(ONE_BY_ONE, disable_for_seconds=0.0)
+    member = made("1.0.0", **{"stage": "Disabled", "disabled_since": NOW - 1, **facts})
+    assert stages(member, made("2.0.0"), policy=policy)["1.0.0"] == stage
 
 
 @pytest.mark.parametrize(
@@ -223,7 +284,9 @@ members = st.builds(
     disabled_since=times,
     held=st.sampled_from(["", "", "it is declared"]),
     expires_at=st.none() | times,
-    blocked=st.booleans(),
+    kept=st.booleans(),
+    settled=st.booleans(),
+    tried_at=times,
 )
 families = st.lists(members, max_size=12, unique_by=lambda member: member.version).map(tuple)
 policies = st.none() | st.builds(
