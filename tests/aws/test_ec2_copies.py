@@ -2,15 +2,20 @@
 
 import json
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
+from goldenami.aws.share_effects import KEY_OPERATIONS
 from goldenami.local.aws import ec2, organizations
 from support.aws import error_of
 from support.ec2 import AWAY, HOME, Act, Cloud, assert_refused, refusal, row, tags_of
 
-GRANT_OPERATIONS = ["Decrypt", "CreateGrant", "DescribeKey"]
+# EC2 user guide, "Share an encrypted AMI": kms:DescribeKey, CreateGrant, ReEncrypt* and Decrypt; for the key that a copy
+# gets, EBS user guide, "Permissions for IAM users": GenerateDataKeyWithoutPlaintext as well.
+GRANT_OPERATIONS = ["Decrypt", "CreateGrant", "DescribeKey", "ReEncryptFrom", "ReEncryptTo", "GenerateDataKeyWithoutPlaintext"]
+ACCOUNT = "arn:aws:iam::{account}:root"
 
 
 def done(cloud: Cloud, image_id: str, region: str = AWAY, *, account: str | None = None) -> dict[str, Any]:
@@ -208,12 +213,19 @@ def test_a_bad_key_is_accepted_and_fails_the_copy_later(cloud: Cloud, key: Any) 
     assert (snapshot["State"], snapshot["StateMessage"]) == ("error", "Given key ID is not accessible")
 
 
-def test_another_accounts_key_works_with_a_grant(cloud: Cloud) -> None:
+@pytest.mark.parametrize(
+    ("operations", "state"),
+    [
+        row("everything that copying takes", "research 4 KMS", GRANT_OPERATIONS, "available"),
+        row("only what reading takes", "research 4 KMS", ["DescribeKey", "Decrypt", "ReEncryptFrom", "CreateGrant"], "failed"),
+    ],
+)
+def test_another_accounts_key_works_with_a_grant_of(cloud: Cloud, operations: list[str], state: str) -> None:
     key = cloud.key(AWAY, account=cloud.other)
     cloud.kms(AWAY, account=cloud.other).create_grant(
-        KeyId=key, GranteePrincipal=f"arn:aws:iam::{cloud.account}:root", Operations=GRANT_OPERATIONS
+        KeyId=key, GranteePrincipal=f"arn:aws:iam::{cloud.account}:root", Operations=operations
     )
-    assert done(cloud, cloud.copy(cloud.image(), Encrypted=True, KmsKeyId=key))["State"] == "available"
+    assert done(cloud, cloud.copy(cloud.image(), Encrypted=True, KmsKeyId=key))["State"] == state
 
 
 # Failure
@@ -355,21 +367,23 @@ def test_whoever_is_entitled_owns_the_copy(cloud: Cloud, source: Any) -> None:
     assert (image["State"], image["OwnerId"]) == ("available", cloud.account)
 
 
-def grant_to(principal: str) -> Act:
+def grant_to(principal: str, operations: Sequence[str] = GRANT_OPERATIONS, **more: Any) -> Act:
     def admit(cloud: Cloud) -> str:
         key = cloud.key(account=cloud.other)
         grantee = principal.format(account=cloud.account)
-        cloud.kms(account=cloud.other).create_grant(KeyId=key, GranteePrincipal=grantee, Operations=GRANT_OPERATIONS)
+        cloud.kms(account=cloud.other).create_grant(KeyId=key, GranteePrincipal=grantee, Operations=operations, **more)
         return key
 
     return admit
 
 
-def policy_for(principal: str, condition: dict[str, Any] | None = None) -> Act:
+def policy(*statements: dict[str, Any]) -> Act:
+    """A key with this policy; a statement that does not say otherwise allows everything to the account's root."""
+
     def admit(cloud: Cloud) -> str:
-        statement = {"Effect": "Allow", "Action": "kms:*", "Resource": "*", "Principal": {"AWS": principal.format(account=cloud.account)}}
-        policy = json.dumps({"Version": "2012-10-17", "Statement": [{**statement, **({"Condition": condition} if condition else {})}]})
-        return cloud.key(account=cloud.other, Policy=policy)
+        principal = {"AWS": ACCOUNT.format(account=cloud.account)}
+        spelled = [{"Effect": "Allow", "Action": "kms:*", "Resource": "*", "Principal": principal, **each} for each in statements]
+        return cloud.key(account=cloud.other, Policy=json.dumps({"Version": "2012-10-17", "Statement": spelled}))
 
     return admit
 
@@ -377,24 +391,72 @@ def policy_for(principal: str, condition: dict[str, Any] | None = None) -> Act:
 def policy_for_organization(cloud: Cloud) -> str:
     arns = organizations.enrol(cloud.account, management_account=cloud.other)
     identity = next(arn for arn in arns if ":organization/" in arn).rsplit("/", 1)[-1]
-    return str(policy_for("*", {"StringEquals": {"aws:PrincipalOrgID": identity}})(cloud))
+    return str(policy({"Principal": {"AWS": "*"}, "Condition": {"StringEquals": {"aws:PrincipalOrgID": [identity]}}})(cloud))
+
+
+def granted_and_denied(cloud: Cloud) -> str:
+    key = str(policy({}, {"Effect": "Deny", "Action": "kms:ReEncrypt*"})(cloud))
+    cloud.kms(account=cloud.other).create_grant(
+        KeyId=key, GranteePrincipal=ACCOUNT.format(account=cloud.account), Operations=GRANT_OPERATIONS
+    )
+    return key
 
 
 @pytest.mark.parametrize(
     ("admit", "copied"),
     [
-        row("a grant to the account", "research 5 KMS", grant_to("arn:aws:iam::{account}:root"), True),
+        row("a grant to the account", "research 5 KMS", grant_to(ACCOUNT), True),
+        row("the grant that the operator makes", "research 4 KMS", grant_to(ACCOUNT, KEY_OPERATIONS), True),
         row("a grant to a role of the account", "research 5 KMS", grant_to("arn:aws:iam::{account}:role/copier"), True),
         row("a grant to somebody else", "research 5 KMS", grant_to("arn:aws:iam::999999999999:root"), False),
-        row("a key policy that names the account", "research 5 KMS", policy_for("arn:aws:iam::{account}:root"), True),
+        row("a grant of DescribeKey alone", "research 4 KMS", grant_to(ACCOUNT, ["DescribeKey"]), False),
+        row("a grant without Decrypt", "research 4 KMS", grant_to(ACCOUNT, sorted({*GRANT_OPERATIONS} - {"Decrypt"})), False),
+        row(
+            "a grant for another encryption context",
+            "KMS CreateGrant Constraints",
+            grant_to(ACCOUNT, Constraints={"EncryptionContextEquals": {"aws:ebs:id": "snap-0"}}),
+            False,
+        ),
+        row("a key policy that names the account", "research 5 KMS", policy({}), True),
+        row(
+            "the key policy of the user guide",
+            "EC2 user guide, Share an encrypted AMI; KMS developer guide, Default key policy",
+            policy(
+                {"Action": ["kms:DescribeKey", "kms:ReEncrypt*", "kms:Decrypt"]},
+                {"Action": "kms:CreateGrant", "Condition": {"Bool": {"kms:GrantIsForAWSResource": True}}},
+            ),
+            True,
+        ),
+        row(
+            "a key policy that allows DescribeKey alone", "KMS developer guide, Key policies", policy({"Action": "kms:DescribeKey"}), False
+        ),
+        row(
+            "a key policy for another key",
+            "KMS developer guide, Key policies",
+            policy({"Resource": "arn:aws:kms:us-east-1:1:key/x"}),
+            False,
+        ),
+        row(
+            "a key policy that denies one operation",
+            "IAM policy evaluation",
+            policy({}, {"Effect": "Deny", "Action": "kms:Decrypt"}),
+            False,
+        ),
+        row("a key policy that denies what a grant allows", "IAM policy evaluation", granted_and_denied, False),
         row("a key policy for its organization", "research 5 KMS", policy_for_organization, True),
         row(
             "a key policy for another organization",
             "research 5 KMS",
-            policy_for("*", {"StringEquals": {"aws:PrincipalOrgID": "o-other"}}),
+            policy({"Principal": {"AWS": "*"}, "Condition": {"StringEquals": {"aws:PrincipalOrgID": "o-other"}}}),
             False,
         ),
-        row("a key policy of the owner's alone", "research 5 KMS", policy_for("arn:aws:iam::999999999999:root"), False),
+        row(
+            "a key policy for all but another organization",
+            "local: what is not understood admits nobody",
+            policy({"Principal": {"AWS": "*"}, "Condition": {"StringNotEquals": {"aws:PrincipalOrgID": "o-other"}}}),
+            False,
+        ),
+        row("a key policy of the owner's alone", "research 5 KMS", policy({"Principal": {"AWS": "arn:aws:iam::999999999999:root"}}), False),
     ],
 )
 def test_an_encrypted_image_is_copied_and_launched_by_those_its_key_admits(cloud: Cloud, admit: Any, copied: bool) -> None:

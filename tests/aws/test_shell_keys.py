@@ -1,5 +1,6 @@
 """KMS as images need it. Sources: KMS API reference (the operation named per test) and developer guide, "Grants in AWS KMS"."""
 
+import json
 from typing import Any
 
 import pytest
@@ -198,6 +199,29 @@ def test_another_accounts_key_opens_with_a_grant(local_aws: LocalAws, new_accoun
     grant(local_aws, mine, key, GranteePrincipal=ROOT.format(theirs))
     assert other.describe_key(KeyId=key["Arn"])["KeyMetadata"]["AWSAccountId"] == mine
     assert error_of(other.list_grants, KeyId=key["Arn"]) == ("AccessDeniedException", 400)
+
+
+@pytest.mark.parametrize(
+    ("statement", "opens"),
+    [
+        pytest.param({"Action": "kms:DescribeKey"}, True, id="an Allow"),
+        pytest.param({"Action": "kms:Decrypt"}, False, id="an Allow of something else"),
+        pytest.param({"Effect": "Deny", "Action": "kms:*"}, False, id="a Deny"),
+        pytest.param({"Action": "kms:*", "Condition": {"StringEquals": {"aws:PrincipalOrgID": "o-other"}}}, False, id="others only"),
+    ],
+)
+def test_another_accounts_key_opens_with_its_policy(
+    local_aws: LocalAws, new_account: NewAccount, statement: dict[str, Any], opens: bool
+) -> None:
+    # Developer guide, "Key policies in AWS KMS".
+    mine, theirs = new_account(), new_account()
+    spelled = {"Effect": "Allow", "Resource": "*", "Principal": {"AWS": ROOT.format(theirs)}, **statement}
+    key = make_key(local_aws, mine, Policy=json.dumps({"Version": "2012-10-17", "Statement": [spelled]}))
+    describe = local_aws.client("kms", account=theirs).describe_key
+    if opens:
+        assert describe(KeyId=key["Arn"])["KeyMetadata"]["AWSAccountId"] == mine
+    else:
+        assert error_of(describe, KeyId=key["Arn"]) == ("AccessDeniedException", 400)
 
 
 def test_a_replica_of_a_multi_region_key_has_its_own_grants(local_aws: LocalAws, account: str) -> None:

@@ -1,4 +1,4 @@
-"""KMS keys as the rest of the local AWS needs to know them: a reference looked up, its state and its grants.
+"""KMS keys as the rest of the local AWS needs to know them: a reference looked up, and its state.
 
 Reads moto's KMS backend and writes nothing, except that `alias/aws/ebs` and its sisters come to life at first use, as in a real account.
 """
@@ -19,7 +19,6 @@ class KeyInfo:
     enabled: bool  # False while disabled, pending deletion or pending import
     aws_managed: bool  # behind an `alias/aws/…`: its ciphertexts can never be shared with another account
     multi_region: bool
-    grantees: frozenset[str]  # the principals of all grants, as given: role ARNs, or `arn:aws:iam::222222222222:root` for a whole account
 
 
 def key_info(account: str, region: str, reference: str) -> KeyInfo | None:
@@ -68,5 +67,4 @@ def _info(key: Any, account: str, region: str) -> KeyInfo:
         enabled=key.key_state == "Enabled",
         aws_managed=is_aws_managed(key),
         multi_region=bool(key.multi_region),
-        grantees=frozenset(grant.grantee_principal for grant in key.grants.values()),
     )

@@ -10,7 +10,7 @@ from typing import Any
 
 import botocore.session
 
-from goldenami.local.aws import kms, lab
+from goldenami.local.aws import key_access, kms, lab
 from goldenami.local.aws.ec2 import encryption, errors, render, tagging
 from goldenami.local.aws.ec2.call import Call
 from goldenami.local.aws.ec2.making import checked_name, new_image, traits
@@ -101,7 +101,7 @@ def _check_storage(call: Call, source: Image) -> None:
 def _key_admits(call: Call, snapshot: Snapshot) -> bool:
     """Whether the caller is let in by the source's key. A key that is gone or disabled shows later, in the failed copy."""
     info = None if snapshot.kms_key is None else kms.key_info(snapshot.owner, snapshot.region, snapshot.kms_key)
-    return info is None or encryption.admits(info, call.account)
+    return info is None or key_access.admits(info, call.account, key_access.READING)
 
 
 def _check_slots(call: Call) -> None:
@@ -177,7 +177,7 @@ def _settle(call: Call, snapshot: Snapshot, reason: Reason | None, now: float) -
 
 
 def _broken_key(call: Call, source: Image, snapshots: list[Snapshot]) -> Reason | None:
-    new_keys = all(encryption.accessible(call.account, call.region, snapshot.kms_key) for snapshot in snapshots)
+    new_keys = all(encryption.accessible(call.account, call.region, snapshot.kms_key, key_access.SEALING) for snapshot in snapshots)
     old_keys = all(_still_readable(call, snapshot) for snapshot in call.store.snapshots_of(source))
     return None if new_keys and old_keys else KEY_NOT_ACCESSIBLE
 
@@ -186,7 +186,7 @@ def _still_readable(call: Call, snapshot: Snapshot) -> bool:
     if snapshot.kms_key is None:
         return True
     info = kms.key_info(snapshot.owner, snapshot.region, snapshot.kms_key)
-    return info is not None and info.enabled and encryption.admits(info, call.account)
+    return info is not None and info.enabled and key_access.admits(info, call.account, key_access.READING)
 
 
 # CopySnapshot
@@ -231,5 +231,5 @@ def _check_snapshot_slots(call: Call) -> None:
 
 
 def _finish_snapshot(call: Call, snapshot: Snapshot, source: Snapshot, now: float) -> None:
-    readable = _still_readable(call, source) and encryption.accessible(call.account, call.region, snapshot.kms_key)
+    readable = _still_readable(call, source) and encryption.accessible(call.account, call.region, snapshot.kms_key, key_access.SEALING)
     _settle(call, snapshot, None if readable else KEY_NOT_ACCESSIBLE, now)

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from goldenami.local.aws import key_access
 from goldenami.local.aws.ec2 import aliases, encryption, errors, templates
 from goldenami.local.aws.ec2.call import Call
 from goldenami.local.aws.ec2.making import completed_snapshot
@@ -138,8 +139,8 @@ def settle_instance(call: Call, instance: Any, image: Image, disks: list[dict[st
     if image.imds == "v2.0":
         instance.metadata_options.http_tokens, instance.metadata_options.http_put_response_hop_limit = "required", 2
     call.shell.replace_disks(instance, disks)
-    unusable = [each for each in call.store.snapshots_of(image) if not encryption.accessible(call.account, call.region, each.kms_key)]
-    if unusable:
+    keys = [each.kms_key for each in call.store.snapshots_of(image)]
+    if not all(encryption.accessible(call.account, call.region, key, key_access.READING) for key in keys):
         instance.terminate()
         bury(call, [instance.id])
         instance.state_reason.code = "Client.InternalError"

@@ -13,7 +13,7 @@ from typing import Any
 from moto.kms import urls
 from moto.kms.responses import KmsResponse
 
-from goldenami.local.aws import lab
+from goldenami.local.aws import key_access, lab
 from goldenami.local.aws.answers import RefusedError
 from goldenami.local.aws.kms import backend_of, is_aws_managed, key_info
 
@@ -119,7 +119,7 @@ class KeyManagementService(KmsResponse):
         if info is None or info.region != self.region:
             raise RefusedError("NotFoundException", self._not_found(reference))
         key = backend_of(info.account, info.region).keys[info.key_id]
-        if info.account != self.current_account and not _open_to(key, self.current_account, self._get_action()):
+        if info.account != self.current_account and not key_access.allowed(key, self.current_account, self._get_action()):
             message = f"Account {self.current_account} is not authorized to perform: kms:{self._get_action()} on resource: {key.arn}"
             raise RefusedError("AccessDeniedException", message)
         return key
@@ -168,12 +168,6 @@ def _entry(grant: Any, key: Any) -> dict[str, Any]:
     issuer = f"arn:aws:iam::{key.account_id}:root"
     entry = {**grant.to_json(), "KeyId": key.arn, "IssuingAccount": issuer, "CreationDate": getattr(grant, "created_epoch", 0.0)}
     return {name: value for name, value in entry.items() if value is not None}
-
-
-def _open_to(key: Any, account: str, operation: str) -> bool:
-    """Whether another account may do this with the key: by a grant, or because the key policy names the account or everybody."""
-    granted = any(f"::{account}:" in grant.grantee_principal and operation in grant.operations for grant in key.grants.values())
-    return granted or account in key.policy or '"AWS": "*"' in key.policy
 
 
 def _offset(marker: str | None) -> int:
