@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -213,6 +213,31 @@ def test_a_bad_key_is_accepted_and_fails_the_copy_later(cloud: Cloud, key: Any) 
     assert (snapshot["State"], snapshot["StateMessage"]) == ("error", "Given key ID is not accessible")
 
 
+KeyState = Callable[[Any, str], Any]
+
+
+def disabled_now(kms: Any, key: str) -> None:
+    kms.disable_key(KeyId=key)
+
+
+def scheduled(kms: Any, key: str) -> None:
+    kms.schedule_key_deletion(KeyId=key, PendingWindowInDays=7)
+
+
+@pytest.mark.parametrize("stop", [row("disabled", "trap 45", disabled_now), row("dying", "trap 45", scheduled)])
+@pytest.mark.parametrize(
+    "region", [row("the key of the source", "research 4 CopyImage", HOME), row("the key of the copy", "research 4 CopyImage", AWAY)]
+)
+def test_a_key_that_goes_out_of_use_while_a_copy_is_made_fails_it(cloud: Cloud, region: str, stop: KeyState) -> None:
+    keys = {HOME: cloud.key(HOME), AWAY: cloud.key(AWAY)}
+    source = cloud.image(encrypted=True, kms_key=keys[HOME])
+    copied = cloud.copy(source, Encrypted=True, KmsKeyId=keys[AWAY])
+    stop(cloud.kms(region), keys[region])
+    assert cloud.shown(copied, AWAY)["State"] == "pending"
+    image = done(cloud, copied)
+    assert (image["State"], image["StateReason"]["Message"]) == ("failed", "Given key ID is not accessible")
+
+
 @pytest.mark.parametrize(
     ("operations", "state"),
     [
@@ -343,6 +368,14 @@ def test_a_copy_slot_is_free_again_when_the_copy_is_done(cloud: Cloud) -> None:
     assert cloud.copy(source)
 
 
+def shared_with(cloud: Cloud, whom: str) -> str:
+    """An image for the account's organization or a unit above it; snapshots are shared with accounts only (ModifySnapshotAttribute)."""
+    arns = organizations.enrol(cloud.account, management_account=cloud.other, unit_path="platform/build")
+    kind = {"organizations": ":organization/", "units": ":ou/"}[whom]
+    traits: dict[str, Any] = {whom: [next(arn for arn in arns if kind in arn)]}
+    return cloud.image(account=cloud.other, snapshot_users=[cloud.account], **traits)
+
+
 def granted(cloud: Cloud) -> str:
     key = cloud.key(account=cloud.other)
     cloud.kms(account=cloud.other).create_grant(
@@ -356,6 +389,8 @@ def granted(cloud: Cloud) -> str:
     [
         row("image and snapshot shared with me", "trap 13", lambda w: shared(w, snapshot_users=[w.account])),
         row("image shared, snapshot public", "trap 13", lambda w: shared(w, snapshot_public=True)),
+        row("image shared with my organization, snapshot with me", "research 5; trap 13", lambda w: shared_with(w, "organizations")),
+        row("image shared with my unit, snapshot with me", "research 5; trap 13", lambda w: shared_with(w, "units")),
         row("everything public", "trap 13", lambda w: w.image(account=w.other, public=True, snapshot_public=True)),
         row("encrypted, with a grant on the key", "trap 13", granted),
         row("product codes of my own", "trap 28", lambda w: w.image(product_codes=["x"])),
