@@ -8,6 +8,8 @@ from goldenami.local.aws import access_key_of
 from support.aws import error_of
 from support.ec2 import AWAY, HOME, Cloud, row
 
+SOURCE = "EnableSnapshotBlockPublicAccess State: block-all-sharing treats what is public as private"
+
 
 def test_block_public_access_for_images(cloud: Cloud) -> None:
     """Enable/Disable/GetImageBlockPublicAccess(State)."""
@@ -29,6 +31,29 @@ def test_block_public_access_for_snapshots(cloud: Cloud, state: str) -> None:
     assert here.get_snapshot_block_public_access_state()["State"] == state
     assert here.disable_snapshot_block_public_access()["State"] == "unblocked"
     assert here.get_snapshot_block_public_access_state()["State"] == "unblocked"
+
+
+@pytest.mark.parametrize(
+    ("state", "private"), [row("all sharing", SOURCE, "block-all-sharing", True), row("new sharing", SOURCE, "block-new-sharing", False)]
+)
+def test_snapshots_that_are_public_when_public_access_is_blocked(cloud: Cloud, state: str, private: bool) -> None:
+    snapshot = cloud.snapshot(account=cloud.other, public=True)
+    image = cloud.image(account=cloud.other, public=True, snapshot_public=True)
+    theirs, here = cloud.ec2(account=cloud.other), cloud.ec2()
+
+    def restorable() -> bool:
+        listed = [each["SnapshotId"] for each in here.describe_snapshots(RestorableByUserIds=["all"], OwnerIds=[cloud.other])["Snapshots"]]
+        return snapshot in listed
+
+    assert restorable()
+    theirs.enable_snapshot_block_public_access(State=state)
+    assert restorable() is not private
+    if private:
+        assert error_of(here.create_volume, AvailabilityZone=f"{HOME}a", SnapshotId=snapshot) == ("InvalidSnapshot.NotFound", 400)
+        assert error_of(lambda: cloud.copy(image)) == ("InvalidRequest", 400)
+    theirs.disable_snapshot_block_public_access()
+    assert restorable()
+    assert cloud.copy(image)
 
 
 def test_encryption_by_default(cloud: Cloud) -> None:

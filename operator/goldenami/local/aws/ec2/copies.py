@@ -94,7 +94,7 @@ def _copyable(call: Call, source_region: str) -> Image:
 def _check_storage(call: Call, source: Image) -> None:
     """Copying reads the snapshots: launch permission is not enough, each must be restorable by the caller, and so must its key."""
     for snapshot in call.store.snapshots_of(source):
-        if not restorable(snapshot, call.account) or not _key_admits(call, snapshot):
+        if not restorable(call, snapshot) or not _key_admits(call, snapshot):
             raise errors.Refused("InvalidRequest", STORAGE_DENIED)
 
 

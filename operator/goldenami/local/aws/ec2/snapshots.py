@@ -7,7 +7,7 @@ from goldenami.local.aws.ec2 import encryption, errors, filters, paging, recycle
 from goldenami.local.aws.ec2.call import Call
 from goldenami.local.aws.ec2.records import Snapshot, SnapshotState, iso
 from goldenami.local.aws.ec2.shell import Volume
-from goldenami.local.aws.ec2.visibility import check_snapshot_id, own_snapshot, restorable
+from goldenami.local.aws.ec2.visibility import check_snapshot_id, own_snapshot, publicly_restorable, restorable
 
 GIB = 2**30
 
@@ -141,7 +141,7 @@ def _held(call: Call) -> Iterable[Snapshot]:
 
 
 def _available(call: Call, snapshot: Snapshot) -> bool:
-    return call.now >= snapshot.visible_at and restorable(snapshot, call.account)
+    return call.now >= snapshot.visible_at and restorable(call, snapshot)
 
 
 def _restorable_by(call: Call, snapshot: Snapshot) -> bool:
@@ -152,7 +152,7 @@ def _restorable_by(call: Call, snapshot: Snapshot) -> bool:
 
 def _restorer(call: Call, snapshot: Snapshot, user: str) -> bool:
     if user == "all":
-        return snapshot.public
+        return publicly_restorable(call, snapshot)
     if user in {"self", call.account}:
         return snapshot.owner == call.account or call.account in snapshot.users
     return snapshot.owner == call.account and user in snapshot.users

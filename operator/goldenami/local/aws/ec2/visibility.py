@@ -79,15 +79,20 @@ def own_available_image(call: Call) -> Image:
     return image
 
 
-def restorable(snapshot: Snapshot, account: str) -> bool:
-    """Whether the account may make volumes and copies from the snapshot, keys aside."""
-    return snapshot.owner == account or snapshot.public or account in snapshot.users
+def restorable(call: Call, snapshot: Snapshot) -> bool:
+    """Whether the caller may make volumes and copies from the snapshot, keys aside."""
+    return snapshot.owner == call.account or call.account in snapshot.users or publicly_restorable(call, snapshot)
+
+
+def publicly_restorable(call: Call, snapshot: Snapshot) -> bool:
+    """Block all sharing makes snapshots that are public private, and leaves their permission as it is."""
+    return snapshot.public and call.store.settings[snapshot.owner, snapshot.region].block_public_snapshots != "block-all-sharing"
 
 
 def find_snapshot(call: Call, snapshot_id: str, *, region: str | None = None) -> Snapshot:
     check_snapshot_id(snapshot_id)
     snapshot = call.store.snapshots[region or call.region].get(snapshot_id)
-    if snapshot is None or call.now < snapshot.visible_at or not restorable(snapshot, call.account):
+    if snapshot is None or call.now < snapshot.visible_at or not restorable(call, snapshot):
         raise errors.snapshot_not_found(snapshot_id)
     return snapshot
 
