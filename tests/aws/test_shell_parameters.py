@@ -227,6 +227,46 @@ def test_describe_filters_by_tag(lab_aws: LocalAws, filters: list[dict[str, Any]
     assert [name for page in described(lab_aws, *filters) for name in page] == expected
 
 
+@pytest.mark.parametrize(
+    ("operation", "arguments"),
+    [
+        pytest.param("describe_parameters", {}, id="DescribeParameters"),
+        pytest.param("get_parameter_history", {"Name": ALIAS}, id="GetParameterHistory"),
+        pytest.param("get_parameters_by_path", {"Path": "/golden"}, id="GetParametersByPath"),
+    ],
+)
+def test_a_token_that_nobody_gave_is_refused(lab_aws: LocalAws, operation: str, arguments: dict[str, Any]) -> None:
+    # API, Errors of each operation: InvalidNextToken (400).
+    ssm = lab_aws.client("ssm")
+    ssm.put_parameter(Name=ALIAS, Value="1", Type="String")
+    assert error_of(getattr(ssm, operation), NextToken="garbage", **arguments) == ("InvalidNextToken", 400)
+
+
+def test_the_history_tells_every_version_from_the_oldest_by_pages(lab_aws: LocalAws) -> None:
+    # API, GetParameterHistory: MaxResults, NextToken; ParameterHistory: Version, Value, DataType.
+    ssm = lab_aws.client("ssm")
+    for value in ("first", "second", "third"):
+        ssm.put_parameter(Name=ALIAS, Value=value, Type="String", Overwrite=True)
+    first = ssm.get_parameter_history(Name=ALIAS, MaxResults=2)
+    second = ssm.get_parameter_history(Name=ALIAS, MaxResults=2, NextToken=first["NextToken"])
+    rows = [(each["Version"], each["Value"], each["DataType"]) for page in (first, second) for each in page["Parameters"]]
+    assert rows == [(1, "first", "text"), (2, "second", "text"), (3, "third", "text")]
+    assert not second.get("NextToken")
+    assert error_of(ssm.get_parameter_history, Name="/none") == ("ParameterNotFound", 400)
+
+
+def test_a_deleted_parameter_is_gone_with_its_history_and_tags(lab_aws: LocalAws) -> None:
+    # API, DeleteParameter: "Delete a parameter from the system"; Errors: ParameterNotFound (400).
+    ssm = lab_aws.client("ssm")
+    tagged(lab_aws, range(1), "main/images/web")
+    ssm.delete_parameter(Name="/golden/000")
+    assert ssm.get_parameters(Names=["/golden/000"])["InvalidParameters"] == ["/golden/000"]
+    assert error_of(ssm.get_parameter_history, Name="/golden/000") == ("ParameterNotFound", 400)
+    assert error_of(ssm.delete_parameter, Name="/golden/000") == ("ParameterNotFound", 400)
+    assert ssm.put_parameter(Name="/golden/000", Value="1", Type="String")["Version"] == 1
+    assert ssm.list_tags_for_resource(ResourceType="Parameter", ResourceId="/golden/000")["TagList"] == []
+
+
 def test_describe_tells_versions_but_no_values(lab_aws: LocalAws) -> None:
     # API, ParameterMetadata: no Value.
     tagged(lab_aws, range(1), "main/images/web")

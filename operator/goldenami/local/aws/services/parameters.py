@@ -169,11 +169,26 @@ class ParameterStore(SimpleSystemManagerResponse):
             if all(backend._match_filters(parameter, [each]) for each in filters[1:])
             and all(parameter.data_type in each["Values"] for each in types)
         ]
-        start = int(str(self._get_param("NextToken") or "0").strip() or 0)
+        start = self._start()
         answer: dict[str, Any] = {"Parameters": [self._description(each) for each in found[start : start + limit]]}
         if start + limit < len(found):
             answer["NextToken"] = str(start + limit)
         return ActionResult(answer)
+
+    def get_parameter_history(self) -> ActionResult:
+        self._start()
+        return super().get_parameter_history()
+
+    def get_parameters_by_path(self) -> ActionResult:
+        self._start()
+        return super().get_parameters_by_path()
+
+    def _start(self) -> int:
+        """The offset that the call's token stands for. moto fails at one that it did not give."""
+        token = str(self._get_param("NextToken") or "").strip() or "0"
+        if not token.isdecimal():
+            raise RefusedError("InvalidNextToken", "The specified token isn't valid.")
+        return int(token)
 
     def _description(self, parameter: Any) -> dict[str, Any]:
         described: dict[str, Any] = parameter.describe_response_object(False)
