@@ -43,6 +43,7 @@ def test_every_field_of_an_image_is_shown(cloud: Cloud) -> None:
         "UsageOperation": "RunInstances:0002", "ProductCodes": [{"ProductCodeId": "abc123", "ProductCodeType": "marketplace"}],
         "ImageOwnerAlias": "aws-marketplace", "SourceImageId": "ami-00000000000000001", "SourceImageRegion": "eu-west-2", "Public": True,
         "Tags": [{"Key": "team", "Value": "platform"}, {"Key": "stage", "Value": "a*b"}], "State": "available", "ImageType": "machine",
+        "FreeTierEligible": False,
         "Hypervisor": "xen", "RootDeviceName": "/dev/sda1", "RootDeviceType": "ebs", "VirtualizationType": "hvm", "OwnerId": cloud.account,
         "ImageLocation": f"{cloud.account}/golden/web 1.4.2", "DeregistrationProtection": "disabled",
     }  # fmt: skip

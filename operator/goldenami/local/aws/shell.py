@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from goldenami.local.aws import answers, services
+from goldenami.local.aws import answers, services, unheard
 from goldenami.local.aws.answers import Answer, DroppedConnectionError, Headers, Refusal, RefusedError, refuse
 from goldenami.local.aws.audit import Audit, Outcome, Record
 from goldenami.local.aws.buckets import Buckets
@@ -79,6 +79,8 @@ class Shell:
         faults = self.faults.struck_by(call, region_down=False)
         if refused := self._before(call, record, faults):
             return "refused", refused
+        if unknown := unheard.refusal(call):
+            return "refused", refuse(call, unknown)
         answer = self._dispatch(call, environ)
         record.effect = True
         return self._after(call, record, faults, answer)

@@ -104,6 +104,7 @@ def _image(image: Image, *, owner: bool, now: float) -> str:
         blockDeviceMapping=[block_device(mapping) for mapping in image.shown_mappings],
         description=image.description,
         enaSupport=image.ena,
+        freeTierEligible=False,
         hypervisor="xen",
         imageOwnerAlias=image.owner_alias,
         name=image.name,

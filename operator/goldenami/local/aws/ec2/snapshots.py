@@ -14,7 +14,6 @@ GIB = 2**30
 FIELDS: Mapping[str, Callable[[Snapshot], Iterable[Any]]] = {
     "description": lambda snapshot: [snapshot.description],
     "encrypted": lambda snapshot: [snapshot.encrypted],
-    "kms-key-id": lambda snapshot: [snapshot.kms_key],
     "owner-alias": lambda snapshot: [snapshot.owner_alias],
     "owner-id": lambda snapshot: [snapshot.owner],
     "snapshot-id": lambda snapshot: [snapshot.id],
