@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from e2e.sweep import PARTNERS, Act, Run, State, Story
+from e2e.sweep import OWNER, PARTNERS, RELEASED, Act, Run, State, Story
 from support.operator import AWAY, FAR, HOME, Body
 
 ALIAS = {"parameter": "/golden/{image}/{channel}"}
@@ -100,7 +100,8 @@ def rolled_back_and_forth(states: Mapping[str, State]) -> None:
     old, new = {"image of web-1.0.0"}, {"image of web-2.0.0"}
     for act, named in (("released another", old), ("promoted", new), ("rolled back", old), ("promoted again", new)):
         assert set(states[act]["id map"].values()) == named
-        assert all(set(states[act]["aws"][region]["parameters"].values()) == named for region in (HOME, AWAY))
+        parameters = [each for region in (HOME, AWAY) for each in states[act]["aws"][region]["parameters"].values()]
+        assert {each["value"] for each in parameters} == named
         left = {image["name"]: image["deprecated"] for image in states[act]["aws"][AWAY]["images"]}
         assert left == {"web-1.0.0": False, "web-2.0.0": act == "rolled back"}
 
@@ -167,4 +168,69 @@ RETIREMENT = Story(
     only_the_newer_is_left,
 )
 
-STORIES = (MAIN_JOB, ROLLBACK, RETIREMENT)
+# --- released, and taken back ---
+
+HERE, THERE = {"region": HOME}, {"region": AWAY, "kmsKeyId": "alias/golden"}
+
+
+def declare_retained(run: Run) -> None:
+    run.world.apply(
+        run.world.golden_image(
+            source={"image": {"id": run.source}},
+            replicas=[HERE, THERE],
+            sharing={"accounts": [PARTNERS[0]]},
+            aliases=[ALIAS],
+            deletionPolicy="Retain",
+        )
+    )
+
+
+def give_region_up(run: Run) -> None:
+    run.world.patch("goldenimage", "web", {"spec": {"replicas": [HERE]}})
+
+
+def add_region_back(run: Run) -> None:
+    run.world.patch("goldenimage", "web", {"spec": {"replicas": [HERE, THERE]}})
+
+
+def claims(state: State) -> dict[str, list[str]]:
+    """By region, the tag by which each image, snapshot and parameter says whose it is, or was."""
+    found: dict[str, list[str]] = {}
+    for region in (HOME, AWAY):
+        images = state["aws"][region]["images"]
+        tags = [each["tags"] for image in images for each in (image, *image["snapshots"])]
+        tags += [each["tags"] for each in state["aws"][region]["parameters"].values()]
+        found[region] = sorted({key for each in tags for key in (OWNER, RELEASED) if each.get(key) == "ours"})
+    return found
+
+
+def region_released(run: Run, state: State) -> bool:
+    return settled(run, state) and claims(state)[AWAY] == [RELEASED]
+
+
+def nothing_is_lost(states: Mapping[str, State]) -> None:
+    ours, left = [OWNER], [RELEASED]
+    assert {act: claims(state) for act, state in states.items()} == {
+        "declared": {HOME: ours, AWAY: ours},
+        "given up": {HOME: ours, AWAY: left},
+        "added back": {HOME: ours, AWAY: ours},
+        "deleted": {HOME: left, AWAY: left},
+        "declared again": {HOME: ours, AWAY: ours},
+    }
+    for state in states.values():
+        assert [[image["state"], image["shared with"]] for image in state["aws"][AWAY]["images"]] == [["available", [PARTNERS[0]]]]
+
+
+RETAINED = Story(
+    "retained",
+    (
+        Act("declared", declare_retained, settled, swept=False),
+        Act("given up", give_region_up, region_released),
+        Act("added back", add_region_back, settled),
+        Act("deleted", delete, gone),
+        Act("declared again", declare_retained, settled),
+    ),
+    nothing_is_lost,
+)
+
+STORIES = (MAIN_JOB, ROLLBACK, RETIREMENT, RETAINED)

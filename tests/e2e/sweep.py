@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import threading
 import time
@@ -29,6 +30,7 @@ from support.operator import AWAY, FAR, HOME, World, eventually, snapshots_of, t
 State = dict[str, Any]
 When = Literal["before", "after"]
 REGIONS = (HOME, AWAY, FAR)
+OWNER, RELEASED = "goldenami.dev/owner", "goldenami.dev/released"
 PARTNERS = ("811111111111", "822222222222", "833333333333")
 PATIENCE_SECONDS = 90.0
 
@@ -209,39 +211,69 @@ class Run:
     def _image(self, image: State, parts: dict[str, State], region: str) -> State:
         return {
             "name": image.get("Name"),
+            "description": _without_ids(image.get("Description", "")),
             "state": image["State"],
             "deprecated": bool(image.get("DeprecationTime")),
-            "tags": tags_of(image) | {"goldenami.dev/owner": "ours", "goldenami.dev/source": "source"},
+            "tags": self._tags(image),
             "shared with": sorted(self.world.shared_with(image["ImageId"], region)),
             "snapshots": [
                 {
                     "encrypted": parts[part]["Encrypted"],
-                    "tags": tags_of(parts[part]) | {"goldenami.dev/owner": "ours", "goldenami.dev/source": "source"},
+                    "key": self._key(parts[part].get("KmsKeyId"), region),
+                    "description": _without_ids(parts[part]["Description"]),
+                    "tags": self._tags(parts[part]),
                     "shared with": sorted(self.world.snapshot_shared_with(part, region)),
                 }
                 for part in snapshots_of(image)
             ],
         }
 
+    def _tags(self, resource: State, named: str = "Tags") -> dict[str, str]:
+        """Those that name an owner say `ours` where it is this run's."""
+        tags = {tag["Key"]: tag["Value"].replace(f"sweep/{self.world.namespace}/web", "ours") for tag in resource.get(named, [])}
+        return tags | ({"goldenami.dev/source": "source"} if "goldenami.dev/source" in tags else {})
+
+    def _key(self, arn: str | None, region: str) -> str:
+        return "" if arn is None else "golden" if arn == self.keys.get(region) else "another"
+
     def _parameters(self, region: str) -> State:
         ssm = self.world.ssm(region)
-        names = [row["Name"] for row in ssm.describe_parameters()["Parameters"]]
-        values = ssm.get_parameters(Names=names)["Parameters"] if names else []
-        return {row["Name"]: self.named.get(row["Value"], row["Value"]) for row in values}
+        rows = {row["Name"]: row for row in ssm.describe_parameters()["Parameters"]}
+        values = ssm.get_parameters(Names=list(rows))["Parameters"] if rows else []
+        return {row["Name"]: self._parameter(row, rows[row["Name"]], ssm) for row in values}
+
+    def _parameter(self, row: State, described: State, ssm: Any) -> State:
+        tags = self._tags(ssm.list_tags_for_resource(ResourceType="Parameter", ResourceId=row["Name"]), "TagList")
+        if OWNER in tags:
+            # Taken back by two calls; a process that dies between them leaves the older tag, which says nothing beside the newer, and
+            # which no listing of parameters tells.
+            tags.pop(RELEASED, None)
+        return {
+            "value": self.named.get(row["Value"], row["Value"]),
+            "type": [row["Type"], row["DataType"]],
+            "description": described.get("Description"),
+            "tags": tags,
+        }
 
     def _id_map(self) -> State:
         found = self.world.kubernetes.config_map(self.world.namespace, "web") or {}
         return {key: self.named.get(image_id, image_id) for key, image_id in found.get("data", {}).items()}
 
     def _grants(self, region: str) -> list[str]:
-        if region not in self.keys:
-            return []
+        """Of every key of the account there."""
         kms = self.world.aws.client("kms", region=region, account=self.world.account)
-        return sorted(row["GranteePrincipal"] for row in kms.list_grants(KeyId=self.keys[region])["Grants"])
+        keys = [row["KeyArn"] for row in kms.list_keys()["Keys"]]
+        grants = [(key, row) for key in keys for row in kms.list_grants(KeyId=key)["Grants"]]
+        return sorted(f"{self._key(key, region)}: {row['GranteePrincipal']} {','.join(sorted(row['Operations']))}" for key, row in grants)
 
     def _objects(self) -> State:
         listed = [row for kind in (GOLDEN_IMAGE, IMAGE_VERSION) for row in self.world.kubernetes.list(kind, self.world.namespace)]
         return {f"{row['kind']} {row['metadata']['name']}": _told(row) for row in listed}
+
+
+def _without_ids(text: str) -> str:
+    """EC2's own words about a copied snapshot name its time as well."""
+    return re.sub(r"(?<=created on )[\d,]+", "", re.sub(r"\b(ami|snap)-[0-9a-f]+", r"\1", text))
 
 
 def _told(row: State) -> State:

@@ -6,6 +6,7 @@
 
 import datetime
 import traceback
+import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -54,10 +55,13 @@ def test_killed_at_any_write_it_ends_in_the_same_state(
 
     failures = {str(point): result for point, result in results if isinstance(result, str)}
     reached = [point for point, result in results if result is True]
+    unreached = [point for point, result in results if result is False]
     print(f"{story.name}: {len(points)} points, {len(sweep_points)} swept, {len(reached)} reached")
+    if unreached:
+        warnings.warn(f"{story.name}: not reached {', '.join(map(str, unreached))}", stacklevel=1)  # told of tests that pass, too
     assert not failures, "\n\n".join(f"=== killed {point}\n{told}" for point, told in failures.items())
     # How often a status is written depends on timing, so a late one may not occur again. Every write to AWS does.
-    assert [point for point, result in results if result is False and point.in_aws] == []
+    assert [str(point) for point in unreached if point.in_aws] == []
     assert len(reached) >= len(sweep_points) * 3 // 4
 
 
