@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
+
+from goldenami.api.kinds import GOLDEN_IMAGE, IMAGE_VERSION
 from support.operator import AWAY, HOME, OperatorProcess, World, eventually
-from support.questions import declared, fence, looks
+from support.questions import calls, declared, fence, looks, newest_call
 
 REQUESTED = "goldenami.dev/reconcile-requested"
 
@@ -16,10 +19,39 @@ def handled(world: World, kind: str = "goldenimage", name: str = "web") -> str:
     return str((world.get(kind, name) or {}).get("status", {}).get("lastHandledReconcile", ""))
 
 
+def heard(world: World, value: str) -> bool:
+    """Whether the version has dealt with it."""
+    return handled(world, "imageversion", "web-1.0.0") == value
+
+
 def listings(world: World) -> dict[str, int]:
     """How often images were listed, by region."""
     asked = world.aws.lab.audit_calls(account=world.account, operation="ec2.DescribeImages")
     return {region: sum(call.region == region for call in asked) for region in (HOME, AWAY)}
+
+
+RESOURCES = (("goldenimages", "web"), ("imageversions", "web-1.0.0"))
+ASKED = ("patch by kubectl", "goldenimages", "web")
+
+
+def requests(world: World) -> list[tuple[str, str, str]]:
+    """What was asked of the API server about named objects of the namespace, in the order of the answers."""
+    return [
+        (
+            f"{entry['verb']} by kubectl" if "fieldManager=kubectl" in entry["requestURI"] else entry["verb"],
+            "/".join(filter(None, (entry["resource"], entry["subresource"]))),
+            entry["name"],
+        )
+        for entry in world.plane.audit()
+        if entry["namespace"] == world.namespace and entry["name"]
+    ]
+
+
+def recorded(world: World) -> dict[str, str]:
+    """The request that each object has handled last, but for the fence."""
+    rows = [row for kind in (GOLDEN_IMAGE, IMAGE_VERSION) for row in world.kubernetes.list(kind, world.namespace)]
+    names = {row["metadata"]["name"]: str(row.get("status", {}).get("lastHandledReconcile", "")) for row in rows}
+    return {name: value for name, value in names.items() if name in dict(RESOURCES).values()}
 
 
 def test_a_request_is_one_look_with_fresh_reads_recorded_by_the_image_and_its_versions(world: World) -> None:
@@ -79,3 +111,40 @@ def test_a_request_heals_what_backs_off_at_once(world: World) -> None:
     world.aws.lab.remove_fault(fault)
     ask(world, "permission was given")
     world.ready()
+
+
+def test_twenty_looks_that_fail_alike_are_told_by_one_event(world: World) -> None:
+    world.aws.lab.add_fault("refuse", operation="CopyImage", account=world.account, code="UnauthorizedOperation", times=1000)
+    world.apply(declared(world, interval="1h"))
+    world.reason("AccessDenied")
+    since = newest_call(world)
+    for number in range(20):
+        ask(world, f"{number}")
+        eventually(partial(heard, world, f"{number}"), "handled by the version", told=world.told)
+
+    assert calls(world, since).count("ec2.CopyImage") >= 20
+    listed = world.kubernetes.call("GET", f"/api/v1/namespaces/{world.namespace}/events")["items"]
+    warned = [(row["involvedObject"]["kind"], row["reason"], row["count"]) for row in listed if row["type"] == "Warning"]
+    assert sorted(warned) == [("GoldenImage", "Stalled", 1), ("ImageVersion", "Stalled", 1)]
+
+
+def test_a_look_begins_with_reading_the_object(world: World) -> None:
+    world.apply(declared(world, interval="1h"))
+    world.ready()
+    world.ready("web-1.0.0", "imageversion")
+    fence(world)
+    since = len(requests(world))
+
+    ask(world, "first")
+    # Listed, as the API server's audit could not tell our reading of one object from the operator's.
+    eventually(lambda: recorded(world) == {"web": "first", "web-1.0.0": "first"}, "handled by both", told=world.told)
+
+    begun = [request for request in requests(world)[since:] if request[2] in dict(RESOURCES).values() and request != ASKED]
+    read, passed_on = begun.index(("get", "goldenimages", "web")), begun.index(("patch", "imageversions", "web-1.0.0"))
+    told = begun.index(("patch", "imageversions/status", "web-1.0.0"))
+    assert {name: next(request for request in begun if request[2] == name) for _, name in RESOURCES} == {
+        name: ("get", resource, name) for resource, name in RESOURCES
+    }
+    assert read < passed_on
+    # The image reads its version before it passes the request on, and the version's own look reads it again before it says anything.
+    assert begun[:told].count(("get", "imageversions", "web-1.0.0")) >= 2
