@@ -73,6 +73,27 @@ def test_what_others_tagged_is_left_alone_and_what_they_changed_is_put_back(corn
     assert any(image["ImageId"] in text for text in told)
 
 
+def test_what_could_not_be_put_back_is_not_told_to_be_repaired(corner: World, name: str) -> None:
+    corner.apply(declared(corner, name, tags={"team": "platform"}, description="The web tier"))
+    corner.ready(name)
+    image, ec2 = image_of(corner, name, AWAY)["ImageId"], corner.ec2(AWAY)
+    refused = {"operation": "ec2.CreateTags", "account": corner.account, "region": AWAY, "resource": image}
+    ec2.create_tags(Resources=[image], Tags=tagged({"team": "somebody"}))
+    ec2.modify_image_attribute(ImageId=image, Description={"Value": "mine now"})
+    fault = corner.aws.lab.add_fault("refuse", code="UnauthorizedOperation", message="You are not authorized.", times=1000, **refused)
+
+    look_again(corner, name)
+    corner.reason("AccessDenied", name)
+    assert description(corner, name) == "mine now"
+    corner.aws.lab.remove_fault(fault)
+    look_again(corner, name)
+    corner.ready(name)
+
+    assert description(corner, name) == "The web tier"
+    # It was not Ready when that was done, so nobody is told that it was drift; a false event would be there by now.
+    assert [text for reason, text in events_of(corner, iv(name)) if reason == "DriftRepaired"] == []
+
+
 def test_a_snapshot_that_lost_its_owner_tag_gets_it_back(corner: World, name: str) -> None:
     corner.apply(declared(corner, name))
     corner.ready(name)

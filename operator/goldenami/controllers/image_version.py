@@ -81,8 +81,9 @@ class ImageVersions:
             if not look.actions or failures or not seen.mutable:
                 break
             self._record_attempts(seen, gatherer, look)
-            failures = self.world.perform(seen.obj, look.actions)
-            acted.append(Acted(look, failures))
+            result = self.world.perform(seen.obj, look.actions)
+            failures = result.failures
+            acted.append(Acted(look, result))
             gatherer.forget_evidence()
             look, observed = gatherer.look(decide)
         return look.with_failures(failures), observed, acted

@@ -4,14 +4,14 @@ A step may find something and put it right within one look at the object, so all
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from goldenami.api.image_version import ImageVersion, ReplicaStatus
 from goldenami.api.reasons import EventReason, Outcome, Reason
-from goldenami.plan.actions import Action, EnableImage, RemoveTags, SetDescription, SetTags
+from goldenami.plan.actions import EnableImage, RemoveTags, SetDescription, SetTags
 from goldenami.plan.observed import Finding
 from goldenami.plan.sharing import Shared
-from goldenami.plan.whole import Failures, Look
+from goldenami.plan.whole import Look, Performed
 
 News = tuple[EventReason, str]
 
@@ -25,7 +25,7 @@ class Acted:
     """One look, and what came of its actions."""
 
     look: Look
-    failures: Failures = ()
+    result: Performed = field(default_factory=Performed)
 
 
 def of(declared: ImageVersion, before: Sequence[Acted], last: Look) -> list[News]:
@@ -97,7 +97,7 @@ def _adopted(acted: Acted) -> list[News]:
     return [
         (EventReason.ADOPTED, finding.message)
         for finding in acted.look.replicas
-        if finding.reason is Reason.PROGRESSING and any(isinstance(action, SetTags) for action in _done(acted, finding.actions))
+        if finding.reason is Reason.PROGRESSING and any(isinstance(action, SetTags) for action in acted.result.done(finding.actions))
     ]
 
 
@@ -105,7 +105,7 @@ def _released(acted: Acted) -> list[News]:
     return [
         (EventReason.RELEASED, finding.message)
         for finding in acted.look.leaving
-        if finding.reason is Reason.RELEASED and len(_done(acted, finding.actions)) == len(finding.actions) > 0
+        if finding.reason is Reason.RELEASED and len(acted.result.done(finding.actions)) == len(finding.actions) > 0
     ]
 
 
@@ -118,9 +118,4 @@ def _at_rest(declared: ImageVersion) -> bool:
 
 def _mended(acted: Acted) -> list[News]:
     actions = [action for finding in acted.look.replicas for action in finding.actions if isinstance(action, MENDING)]
-    return [(EventReason.DRIFT_REPAIRED, action.sentence()) for action in _done(acted, actions)]
-
-
-def _done(acted: Acted, actions: Iterable[Action]) -> list[Action]:
-    failed = [action for action, _ in acted.failures]
-    return [action for action in actions if action not in failed]
+    return [(EventReason.DRIFT_REPAIRED, action.sentence()) for action in acted.result.done(actions)]

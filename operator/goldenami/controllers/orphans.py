@@ -131,7 +131,7 @@ def _acted(world: World, obj: Body, found: Found) -> tuple[Orphan, ...]:
     gone: set[str] = set()
     refused: dict[str, str] = {}
     for action in found.actions:
-        failures = world.perform(obj, (action,))
+        failures = world.perform(obj, (action,)).failures
         if failures:
             refused |= dict.fromkeys(_resources(action), failures[0][1].message)
         elif isinstance(action, (DeleteSnapshot, DeregisterImage)):

@@ -67,7 +67,7 @@ def publish(
         actions = (*(action for finding in findings for action in finding.actions), *surplus)
         if not actions or failures or not mutable:
             break
-        failures = world.perform(obj, actions)
+        failures = world.perform(obj, actions).failures
         reader.taken_names(failures)
         # A name that is taken is no failure yet: whose it is decides.
         failures = tuple((action, problem) for action, problem in failures if problem.reason is not Reason.ALIAS_CONFLICT)
@@ -87,7 +87,7 @@ def withdraw(world: World, obj: Body, declared: GoldenImage, account: Account) -
     regions = {replica.region for replica in declared.spec.replicas} | {alias.region for alias in declared.status.aliases}
     known = Reader(world, owner, declared).read({Place(account, region) for region in regions}, ())
     unread = next((parameters.problem for parameters in known.values() if parameters.problem), None)
-    failures = world.perform(obj, aliases.surplus(owner, (), known, delete=declared.spec.deletion_policy == "Delete"))
+    failures = world.perform(obj, aliases.surplus(owner, (), known, delete=declared.spec.deletion_policy == "Delete")).failures
     return unread or (failures[0][1] if failures else None)
 
 

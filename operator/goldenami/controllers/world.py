@@ -16,8 +16,8 @@ from goldenami.kube.events import Events
 from goldenami.kube.status import write_what_fits
 from goldenami.plan import actions
 from goldenami.plan.actions import Action
-from goldenami.plan.values import Place, Problem
-from goldenami.plan.whole import Failures
+from goldenami.plan.values import Place
+from goldenami.plan.whole import Performed
 
 TOLD: Mapping[type[Action], EventReason] = {
     actions.CreateImage: EventReason.CREATING_IMAGE,
@@ -70,13 +70,14 @@ class World:
         self.measured(key_of(obj), status)
         return written
 
-    def perform(self, obj: Body, wanted: Sequence[Action]) -> Failures:
-        """Performs actions, places at once and each place in order; says which failed, and why. What was done becomes an event."""
-        failures: list[tuple[Action, Problem]] = []
-        for result in self.effects.perform_all(wanted):
-            if result.problem is not None:
-                failures.append((result.action, result.problem))
-            elif result.done and type(result.action) in TOLD:
+    def perform(self, obj: Body, wanted: Sequence[Action]) -> Performed:
+        """Performs actions, places at once and each place in order; says which were not done, and why. What was done becomes an event."""
+        results = self.effects.perform_all(wanted)
+        for result in results:
+            if result.done and type(result.action) in TOLD:
                 made = f": {result.image_id}" if result.image_id else ""
                 self.events.record(obj, TOLD[type(result.action)], result.action.sentence() + made)
-        return tuple(failures)
+        return Performed(
+            tuple((result.action, result.problem) for result in results if result.problem is not None),
+            tuple(result.action for result in results if result.skipped),
+        )

@@ -1,6 +1,6 @@
 """One version as a whole: the concerns in their order, each told what the earlier ones found."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from goldenami.api.conditions import ConditionType
@@ -13,6 +13,20 @@ from goldenami.plan.values import Problem
 
 Failures = Sequence[tuple[Action, Problem]]
 """Actions that were tried and did not work, and why."""
+
+
+@dataclass(frozen=True)
+class Performed:
+    """What came of actions, but for those that were done."""
+
+    failures: Failures = ()
+    skipped: tuple[Action, ...] = ()
+    """Not tried, because an earlier one of their place had failed."""
+
+    def done(self, actions: Iterable[Action]) -> list[Action]:
+        """Those of them that were."""
+        left = [*(action for action, _ in self.failures), *self.skipped]
+        return [action for action in actions if action not in left]
 
 
 @dataclass(frozen=True)
