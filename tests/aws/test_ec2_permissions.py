@@ -1,5 +1,6 @@
 """Launch permissions of the local EC2: who is given an image, who then sees it, and what is refused."""
 
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -303,7 +304,10 @@ def test_publishing_sets_a_deprecation_two_years_ahead(cloud: Cloud) -> None:
     """Research 5; trap 25."""
     image_id = cloud.image()
     publish(cloud, image_id)
-    assert int(cloud.shown(image_id)["DeprecationTime"][:4]) - int(cloud.shown(image_id)["CreationDate"][:4]) == 2
+    shown = cloud.shown(image_id)
+    ahead = datetime.fromisoformat(shown["DeprecationTime"]) - datetime.fromisoformat(shown["CreationDate"])
+    # Of 365 days each, whatever the calendar says, and in whole minutes.
+    assert timedelta(days=730, minutes=-1) < ahead <= timedelta(days=730)
 
 
 # Other attributes
