@@ -42,6 +42,9 @@ def mirrored(kind: ConditionType, declared: GoldenImage, children: Children) -> 
     """The worst that any version says of a concern; of equals, the declared version speaks."""
     order = sorted(children.values(), key=lambda child: child.spec.version != declared.spec.version)
     told = [(child, result) for child in order if not child.deleting for result in _of_child(kind, child)]
+    if not told:
+        # Somebody deleted the only one that there is.
+        return ConcernResult(kind, Reason.DELETING, f"ImageVersion {order[0].name} is being deleted; it is rendered anew once it is gone")
     child, worst = min(told, key=lambda pair: SEVERITY.index(pair[1].outcome))
     if child.spec.version == declared.spec.version:
         return worst
