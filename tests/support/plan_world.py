@@ -246,8 +246,8 @@ class World:
         assert not any(name in image.snapshot_ids for image in self.images[region].values()), "EC2: InvalidSnapshot.InUse"
 
     def settle(self) -> None:
-        """Time passes: what was pending is available, or failed."""
-        self.now += 1000
+        """Time passes, more than a failed copy is ever waited for: what was pending is available, or failed."""
+        self.now += 4000
         self.unseen.clear()
         for region, images in self.images.items():
             for image in [image for image in images.values() if image.state == "pending"]:

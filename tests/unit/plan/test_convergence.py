@@ -227,6 +227,7 @@ WITH_A_KEY = Replica(HOME, key(region=HOME))
 
 @given(of=versions(), found=st.lists(FOUND, max_size=4), failing=st.integers(0, 3))
 @example(of=version(WITH_A_KEY, source=INSTANCE), found=[A_HOME, replace(A_HOME, kind="released", encrypted=True)], failing=0)
+@example(of=version(PARIS), found=[Found("failed", PARIS, REPLICA_ROLE, NOBODY, encrypted=False, used=False)], failing=3)
 @settings(max_examples=200, deadline=None)
 def test_any_beginning_ends_as_declared_and_then_nothing_is_done(of: Version, found: list[Found], failing: int) -> None:
     world = world_of(of, found)
