@@ -26,6 +26,7 @@ class Settings:
     snapshot_in_use_seconds: float = 0.0  # DeleteSnapshot still says InUse this long after its last image was deregistered
     launched_seconds: float = 86400.0  # LastLaunchedTime shows a launch this much later
     terminated_seconds: float = 3600.0  # a terminated instance is listed this long
+    usage_reports_quota: int = 2000  # image usage reports of an account and region, for as long as they are kept
     usage_report_seconds: float = 60.0  # an image usage report: pending -> available
     usage_instances_lag_seconds: float = 86400.0  # instances younger than this are not in a usage report
     usage_templates_lag_seconds: float = 3 * 86400.0  # nor are template versions and recipes younger than this

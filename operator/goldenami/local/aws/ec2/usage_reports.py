@@ -20,7 +20,6 @@ from goldenami.local.aws.ec2.visibility import check_image_id, own_image
 DAY_SECONDS = 86400
 KEPT_SECONDS = 30 * DAY_SECONDS
 ACCOUNTS_AT_MOST = 200
-REPORTS_AT_MOST = 2000  # of an account
 IDS_AT_MOST = 200  # per Describe call
 DEPTH = 20  # newest versions of a launch template, by default
 PAGE = 100  # undocumented
@@ -77,8 +76,9 @@ def _check_quotas(call: Call, image_id: str) -> None:
         raise errors.Refused(
             "ResourceLimitExceeded", f"There is a report in progress for the image {image_id}; there can be one at a time."
         )
-    if len(reports) >= REPORTS_AT_MOST:
-        raise errors.Refused("ResourceLimitExceeded", f"The maximum number of image usage reports has been reached ({REPORTS_AT_MOST}).")
+    quota = call.lab.settings.usage_reports_quota
+    if len(reports) >= quota:
+        raise errors.Refused("ResourceLimitExceeded", f"The maximum number of image usage reports has been reached ({quota}).")
 
 
 def _finish(call: Call, report: UsageReport) -> None:
