@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from goldenami.local.aws import AuditedCall, LocalAws
+from goldenami.local.aws import AuditedCall, LocalAws, ec2
+from goldenami.local.aws.audit import Audit
+from goldenami.local.aws.calls import Call
 from goldenami.local.aws.client import LabError
 from support.aws import NewAccount
 
@@ -99,6 +101,35 @@ def test_a_cleared_audit_goes_on_counting(lab_aws: LocalAws) -> None:
     assert lab_aws.lab.audit_calls() == []
     ssm.describe_parameters()
     assert only(lab_aws.lab.audit_calls()).sequence > before
+
+
+def test_every_id_that_a_write_answers_is_known_however_long_the_answer(lab_aws: LocalAws) -> None:
+    image = ec2.seed_image("111111111111", "us-east-1")
+    instances = lab_aws.client("ec2").run_instances(ImageId=image, MinCount=60, MaxCount=60)["Instances"]
+    call = only(lab_aws.lab.audit_calls(operation="RunInstances"))
+    assert {each["InstanceId"] for each in instances} <= set(call.ids)
+    assert [each.operation for each in lab_aws.lab.audit_calls(id=instances[-1]["InstanceId"])] == ["RunInstances"]
+
+
+def test_calls_that_are_no_longer_in_memory_are_not_counted_as_none() -> None:
+    audit = Audit(limit=2)
+    made = Call("ssm", "PutParameter", "111111111111", "us-east-1", "", "json", b"", {})
+    for _ in range(2):
+        audit.begin(made, 0.0)
+    assert audit.counts({}) == {"ssm.PutParameter": 2}
+    audit.begin(made, 0.0)
+    for wanted in ({}, {"since": "0"}, {"operation": "GetParameter"}):
+        with pytest.raises(ValueError, match=r"calls up to number 1 are no longer in memory.*clear the audit"):
+            audit.counts(wanted)
+    with pytest.raises(ValueError, match="no longer in memory"):
+        audit.select({"since": "0"})
+    assert audit.counts({"account": "222222222222"}) == {}
+    with pytest.raises(ValueError, match="no longer in memory"):
+        audit.counts({"account": "111111111111"})
+    assert audit.counts({"since": "1"}) == {"ssm.PutParameter": 2}
+    assert [record.sequence for record in audit.select({})] == [2, 3]
+    audit.clear()
+    assert audit.counts({}) == {}
 
 
 def test_no_secret_is_ever_recorded(lab_aws: LocalAws) -> None:

@@ -20,8 +20,8 @@ from goldenami.local.aws.calls import Call, arguments_of
 
 Outcome = Literal["running", "held", "answered", "throttled", "refused", "lost", "dropped"]
 LIMIT = 100_000  # calls kept in memory
-_READ_BYTES = 16_384  # of an answer, searched for ids
-_MAX_IDS = 50
+_READ_BYTES = 16_384  # of what a read answers, searched for ids
+_MAX_IDS = 50  # of what a read answers
 HIDDEN = "HIDDEN"
 _SECRETS = frozenset(
     {
@@ -108,12 +108,16 @@ class Audit:
         self._records: deque[Record] = deque(maxlen=limit)
         self._lock = threading.Lock()
         self._sequence = 0
+        self._forgotten: dict[str, int] = {}  # account: its last call that is no longer in memory, and was not cleared
         self._file: TextIO | None = file.open("a", encoding="utf-8", buffering=1) if file else None
 
     def begin(self, call: Call, at_epoch: float) -> Record:
         with self._lock:
             self._sequence += 1
             record = Record(self._sequence, call, at_epoch)
+            if len(self._records) == self._records.maxlen:
+                oldest = self._records[0]
+                self._forgotten[oldest.call.account] = oldest.sequence
             self._records.append(record)
             return record
 
@@ -123,7 +127,7 @@ class Audit:
         if answer is not None:
             record.status = answer.status
             record.code = answer.code
-            record.ids = _ids(answer)
+            record.ids = _ids(answer, whole=record.call.mutating)
             record.answer = _scalars(answer)
         if self._file is not None:
             line = json.dumps(record.as_dict(), sort_keys=True)
@@ -134,20 +138,27 @@ class Audit:
         """Forgets the calls; the sequence goes on."""
         with self._lock:
             self._records.clear()
+            self._forgotten.clear()
 
     def select(self, wanted: Mapping[str, str]) -> list[Record]:
-        """The calls that match, oldest first.
+        """The calls in memory that match, oldest first. Raises ValueError for those since a call that is no longer in memory.
 
         Filters: operation (with wildcards and service), service, account, region, outcome, code, id (in the arguments or the answer),
-        mutating (true or false), since (a sequence number, exclusive).
+        mutating (true or false), since (a sequence number, exclusive). Of what a read answers, only the first 50 ids are known.
         """
         with self._lock:
             records = list(self._records)
+            forgotten = max((last for account, last in self._forgotten.items() if wanted.get("account", account) == account), default=0)
+        if int(wanted.get("since", forgotten)) < forgotten:
+            raise ValueError(
+                f"calls up to number {forgotten} are no longer in memory, which holds the last {self._records.maxlen}: what is asked for "
+                "would lack them. Ask since a later one, clear the audit before what is counted, or read the audit file."
+            )
         return [record for record in records if _matches(record, wanted)]
 
     def counts(self, wanted: Mapping[str, str]) -> dict[str, int]:
-        """How many calls of each service.operation."""
-        return dict(sorted(Counter(record.call.name for record in self.select(wanted)).items()))
+        """How many calls of each service.operation. Raises ValueError once calls that may count are no longer in memory."""
+        return dict(sorted(Counter(record.call.name for record in self.select({"since": "0", **wanted})).items()))
 
     def close(self) -> None:
         if self._file is not None:
@@ -170,9 +181,10 @@ def _matches(record: Record, wanted: Mapping[str, str]) -> bool:
     )
 
 
-def _ids(answer: Answer) -> tuple[str, ...]:
-    found: Iterable[bytes] = dict.fromkeys(_ID.findall(answer.body[:_READ_BYTES]))
-    return tuple(each.decode() for each in list(found)[:_MAX_IDS])
+def _ids(answer: Answer, *, whole: bool) -> tuple[str, ...]:
+    """Of a read only the first ones: a listing may be megabytes, and what it names was made by another call."""
+    found: Iterable[bytes] = dict.fromkeys(_ID.findall(answer.body if whole else answer.body[:_READ_BYTES]))
+    return tuple(each.decode() for each in (found if whole else list(found)[:_MAX_IDS]))
 
 
 def _scalars(answer: Answer) -> dict[str, Any]:
