@@ -27,14 +27,8 @@ with LocalAws.start() as aws:
     print(aws.endpoint_url, flush=True)
     sys.stdin.read()
 """
-ELSEWHERE = """
-from goldenami.local.aws import serve
-serve(address="127.0.0.2")
-"""
-ALONE = """
-from goldenami.local.aws import serve
-serve(seed=True)
-"""
+ELSEWHERE = ("-m", "goldenami", "local", "aws", "--address", "127.0.0.2")
+ALONE = ("-m", "goldenami", "local", "aws", "--seed")
 
 
 @pytest.fixture
@@ -47,9 +41,9 @@ def python() -> Iterator["list[subprocess.Popen[str]]"]:
         process.communicate()
 
 
-def run(started: "list[subprocess.Popen[str]]", code: str) -> "subprocess.Popen[str]":
+def run(started: "list[subprocess.Popen[str]]", *arguments: str) -> "subprocess.Popen[str]":
     environment = {**os.environ, "PYTHONPATH": str(PACKAGE_ROOT)}
-    process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+    process = subprocess.Popen([sys.executable, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
     started.append(process)
     return process
 
@@ -73,7 +67,7 @@ def ends_answering(url: str) -> bool:
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_the_server_ends_with_its_parent_however_that_ends(python: "list[subprocess.Popen[str]]", how: signal.Signals) -> None:
-    parent = run(python, PARENT)
+    parent = run(python, "-c", PARENT)
     assert parent.stdout is not None
     url = parent.stdout.readline().strip()
     assert answers(url)
@@ -129,7 +123,7 @@ def test_only_this_machine_is_served(local_aws: LocalAws) -> None:
 
 
 def test_alone_it_may_listen_where_others_reach_it(python: "list[subprocess.Popen[str]]") -> None:
-    alone = run(python, ELSEWHERE)
+    alone = run(python, *ELSEWHERE)
     assert alone.stdout is not None
     line = alone.stdout.readline()
     assert line.startswith("# A local AWS is at http://127.0.0.2:"), line
@@ -154,7 +148,7 @@ def test_alone_a_taken_port_is_told_by_its_number(local_aws: LocalAws) -> None:
 
 
 def test_alone_it_prints_what_to_export_and_ends_at_a_signal(python: "list[subprocess.Popen[str]]") -> None:
-    alone = run(python, ALONE)
+    alone = run(python, *ALONE)
     assert alone.stdout is not None
     lines: list[str] = []
     while not lines or "Ctrl-C" not in lines[-1]:
