@@ -2,12 +2,14 @@
 
 import http.client
 import logging
+import time
 from urllib.parse import urlencode
 
 import pytest
 
-from goldenami.local.aws import LocalAws, services
+from goldenami.local.aws import LocalAws
 from goldenami.local.aws.client import LabError
+from goldenami.local.aws.clock import Clock
 from support.aws import error_of
 
 
@@ -72,15 +74,13 @@ def test_a_real_operation_that_is_not_offered_here_is_refused_the_same_way(
     ],
 )
 def test_a_fault_of_our_own_is_a_500_in_the_protocol_and_leaves_a_traceback(
-    lab_aws: LocalAws, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, service: str, operation: str, code: str
+    lab_aws: LocalAws, caplog: pytest.LogCaptureFixture, service: str, operation: str, code: str
 ) -> None:
-    def broken() -> None:
-        raise ZeroDivisionError("a bug")
-
-    monkeypatch.setattr(services, "settle", broken)
+    lab_aws.lab.add_fault("bug", operation=f"{service}.*")
     with caplog.at_level(logging.ERROR):
         assert error_of(getattr(lab_aws.client(service), operation)) == (code, 500)
-    assert "ZeroDivisionError" in caplog.text
+    assert "InjectedBugError" in caplog.text
+    assert "Traceback" in caplog.text
 
 
 def test_s3_keeps_working_beside(local_aws: LocalAws, account: str) -> None:
@@ -119,6 +119,34 @@ def test_an_unknown_control_call_is_refused_with_the_known_ones(local_aws: Local
 def test_a_setting_that_means_nothing_is_refused_with_the_reason(local_aws: LocalAws, changes: dict[str, str], said: str) -> None:
     with pytest.raises(LabError, match=said):
         local_aws.lab.settings(**changes)
+
+
+def test_a_clock_passes_its_scale_times_what_passes_elsewhere() -> None:
+    elsewhere = [50.0]
+    clock = Clock(scale=60, start_epoch_seconds=1000.0, monotonic=lambda: elsewhere[0])
+    for scale, seconds, expected in ((60, 2, 120), (0, 7, 0), (1, 3, 3), (3600, 1, 3600)):
+        clock.rescale(scale)
+        before = clock.now()
+        elsewhere[0] += seconds
+        assert clock.now() - before == expected
+    assert clock.advance(10) == 1000.0 + 120 + 0 + 3 + 3600 + 10
+    with pytest.raises(ValueError, match="0 or more"):
+        clock.rescale(-1)
+
+
+def test_the_control_rescales_the_clock(lab_aws: LocalAws) -> None:
+    scale, rounding = 3600.0, 0.001
+    lab_aws.lab.rescale(scale)
+    began = time.monotonic()
+    before = lab_aws.lab.now()
+    at_least_began = time.monotonic()
+    lab_aws.lab.settings()
+    at_least = time.monotonic() - at_least_began
+    after = lab_aws.lab.now()
+    at_most = time.monotonic() - began
+    assert at_least * scale - rounding <= after - before <= at_most * scale + rounding
+    lab_aws.lab.rescale(0)
+    assert lab_aws.lab.now() == lab_aws.lab.now()
 
 
 def test_settings_and_clock_are_read_and_changed(lab_aws: LocalAws) -> None:

@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 from goldenami.local.aws.calls import Call
 
-Form = Literal["refuse", "lose", "slow", "region_down", "credentials_expired", "hold"]
-FORMS: tuple[Form, ...] = ("refuse", "lose", "slow", "region_down", "credentials_expired", "hold")
+Form = Literal["refuse", "lose", "slow", "region_down", "credentials_expired", "hold", "bug"]
+FORMS: tuple[Form, ...] = ("refuse", "lose", "slow", "region_down", "credentials_expired", "hold", "bug")
 # These describe a condition, which lasts until it is lifted; the others strike once unless told otherwise.
 LASTING: tuple[Form, ...] = ("slow", "region_down", "credentials_expired")
 

@@ -26,6 +26,10 @@ StartResponse = Callable[[str, Headers], Any]
 CONTROL_PATH = "/_lab/"
 
 
+class InjectedBugError(Exception):
+    """What a fault of the form `bug` raises where a bug of the local AWS would."""
+
+
 class Shell:
     """One local AWS. `lab` must be the process's installed lab."""
 
@@ -81,7 +85,7 @@ class Shell:
             return "refused", refused
         if unknown := unheard.refusal(call):
             return "refused", refuse(call, unknown)
-        answer = self._dispatch(call, environ)
+        answer = self._dispatch(call, environ, broken=any(fault.form == "bug" for fault in faults))
         record.effect = True
         return self._after(call, record, faults, answer)
 
@@ -116,11 +120,13 @@ class Shell:
                 return "lost", refuse(call, answers.lost_answer(call))
         return "answered", answer
 
-    def _dispatch(self, call: Call, environ: Environ) -> Answer:
+    def _dispatch(self, call: Call, environ: Environ, *, broken: bool = False) -> Answer:
         environ["HTTP_X_MOTO_ACCOUNT_ID"] = call.account
         try:
             with self._one_at_a_time:
                 services.settle()
+                if broken:
+                    raise InjectedBugError
                 answer = _collect(self._moto, environ)
         except RefusedError as error:
             return refuse(call, error.refusal)
