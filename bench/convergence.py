@@ -17,6 +17,7 @@ HAND_POLL_SECONDS = 1.0
 LISTINGS = ("ec2.DescribeImages", "ec2.DescribeSnapshots")
 
 REST_IMAGES, REST_REGIONS = 50, REGIONS[:3]
+SETTLING_INTERVALS = 12
 REST_INTERVAL_SECONDS = 8
 RESYNCS = 3
 AUDIT = ("ec2.DescribeImageAttribute", "ec2.DescribeSnapshotAttribute", "kms.ListGrants")
@@ -116,13 +117,24 @@ def at_rest(stage: Stage) -> None:
         for number in range(REST_IMAGES):
             corner.apply(corner.golden_image(f"web-{number}", source, REST_REGIONS))
         wait_for(lambda: corner.ready_count() == REST_IMAGES, "all images Ready", seconds=180, pause=0.5)
-        # The listings after a change, and the events about becoming ready, belong to what was before.
-        time.sleep(REST_INTERVAL_SECONDS)
+        # The listings after a change, the sizes they tell, and the events about becoming ready belong to what was before.
+        _settle(stage, corner)
         since, written = corner.newest_call(), kubernetes_writes(stage.plane, corner.namespace)
         time.sleep(RESYNCS * REST_INTERVAL_SECONDS)
         calls = corner.calls(since)
         writes = kubernetes_writes(stage.plane, corner.namespace) - written
     _show_rest(calls, writes)
+
+
+def _settle(stage: Stage, corner: Corner) -> None:
+    """Until an interval has passed without a write to Kubernetes."""
+    seen = None
+    for _ in range(SETTLING_INTERVALS):
+        written = kubernetes_writes(stage.plane, corner.namespace)
+        if written == seen:
+            return
+        seen = written
+        time.sleep(REST_INTERVAL_SECONDS)
 
 
 def _show_rest(calls: Sequence[AuditedCall], writes: Counter[str]) -> None:
