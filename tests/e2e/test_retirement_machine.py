@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 import kubernetes.client
 import kubernetes.config
 import pytest
+from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, currently_in_test_context, note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
@@ -134,6 +135,12 @@ class Retirement(RuleBasedStateMachine):
         self.instances: list[tuple[str, str]] = []
         self.templates: list[tuple[str, str]] = []
         self.configurations: list[tuple[str, str]] = []
+        self.groups: list[tuple[str, str]] = []
+        self.sharing_moved = False
+        """Since the operator came to rest last."""
+        self.forgotten: set[str] = set()
+        """Regions that were given up before a new cluster had looked: it knows them only from a spec that names them again."""
+        self.new_cluster = False
         self.names = 0
 
     # --- the family ---
@@ -252,6 +259,8 @@ class Retirement(RuleBasedStateMachine):
     @rule()
     def region_comes_or_goes(self) -> None:
         away = {"region": AWAY}
+        if away in self.spec["replicas"] and self.new_cluster:
+            self.forgotten.add(AWAY)
         self.spec["replicas"] = [{"region": HOME}] if away in self.spec["replicas"] else [{"region": HOME}, away]
         self._apply()
 
@@ -259,6 +268,7 @@ class Retirement(RuleBasedStateMachine):
     @rule(accounts=st.sets(st.sampled_from(PARTNERS)))
     def change_sharing(self, accounts: set[str]) -> None:
         self.spec["sharing"]["accounts"] = sorted(accounts)
+        self.sharing_moved = True
         self._apply()
 
     @rule()
@@ -266,6 +276,8 @@ class Retirement(RuleBasedStateMachine):
         """The objects are gone, and the same manifest is applied to a new cluster."""
         self.operator.forget_objects()
         self.witness.forget_passes()
+        self.forgotten |= {HOME, AWAY} - {replica["region"] for replica in self.spec["replicas"]}
+        self.new_cluster = True
         self._apply()
 
     # --- fleets ---
@@ -326,8 +338,52 @@ class Retirement(RuleBasedStateMachine):
     @rule(number=NUMBERS)
     def delete_configuration(self, number: int) -> None:
         region, name = pick(self.configurations, number)
-        self.witness.client("autoscaling", region).delete_launch_configuration(LaunchConfigurationName=name)
+        try:
+            self.witness.client("autoscaling", region).delete_launch_configuration(LaunchConfigurationName=name)
+        except ClientError:
+            return  # a group still launches from it
         self.configurations.remove((region, name))
+
+    @precondition(lambda self: self.templates or self.configurations)
+    @rule(number=NUMBERS, size=st.sampled_from([0, 0, 1]), version=st.sampled_from(["1", "$Default", "$Latest"]))
+    def write_group(self, number: int, size: int, version: str) -> None:
+        """An Auto Scaling group, often of no instance, that launches from a template's version or from a launch configuration."""
+        region, source = self._launches_from(number, version)
+        name = self._fleet_name()
+        bounds = {"MinSize": 0, "MaxSize": 3, "DesiredCapacity": size, "AvailabilityZones": [f"{region}a"]}
+        try:
+            self.witness.client("autoscaling", region).create_auto_scaling_group(AutoScalingGroupName=name, **bounds, **source)
+        except ClientError:
+            return  # what it names is disabled by now, or gone
+        self.groups.append((region, name))
+
+    @precondition(lambda self: self.groups)
+    @rule(number=NUMBERS, size=st.sampled_from([0, 1]), version=st.sampled_from(["1", "$Default", "$Latest"]))
+    def change_group(self, number: int, size: int, version: str) -> None:
+        """It grows or shrinks, and may launch from something else from now on."""
+        region, name = pick(self.groups, number)
+        change: Body = {"DesiredCapacity": size}
+        if self.templates or self.configurations:
+            where, source = self._launches_from(number + 1, version)
+            change |= source if where == region else {}
+        try:
+            self.witness.client("autoscaling", region).update_auto_scaling_group(AutoScalingGroupName=name, **change)
+        except ClientError:
+            return
+
+    @precondition(lambda self: self.groups)
+    @rule(number=NUMBERS)
+    def delete_group(self, number: int) -> None:
+        region, name = pick(self.groups, number)
+        self.witness.client("autoscaling", region).delete_auto_scaling_group(AutoScalingGroupName=name, ForceDelete=True)
+        self.groups.remove((region, name))
+
+    def _launches_from(self, number: int, version: str) -> tuple[str, Body]:
+        """A region, and what a group there is told to launch from."""
+        kinds = ["LaunchTemplate"] * bool(self.templates) + ["LaunchConfigurationName"] * bool(self.configurations)
+        kind = pick(kinds, number)
+        region, name = pick(self.templates if kind == "LaunchTemplate" else self.configurations, number)
+        return region, {kind: {"LaunchTemplateId": name, "Version": version} if kind == "LaunchTemplate" else name}
 
     def _fleet_name(self) -> str:
         self.names += 1
@@ -357,7 +413,11 @@ class Retirement(RuleBasedStateMachine):
 
     @rule(versions_first=st.booleans())
     def settle(self, versions_first: bool) -> None:
+        self._settle(versions_first=versions_first)
+
+    def _settle(self, *, versions_first: bool = False) -> None:
         self.operator.settle(versions_first=versions_first)
+        self.new_cluster = False
 
     @rule(
         operation=st.sampled_from(FAULTS),
@@ -372,7 +432,7 @@ class Retirement(RuleBasedStateMachine):
     def crash(self, write: int, after: bool, versions_first: bool) -> None:
         """The process dies at one of its next writes, right before or right after it took effect."""
         self.operator.die_at(write, after=after)
-        self.operator.settle(versions_first=versions_first)
+        self._settle(versions_first=versions_first)
 
     @rule()
     def rest(self) -> None:
@@ -384,8 +444,9 @@ class Retirement(RuleBasedStateMachine):
     def _come_to_rest(self) -> None:
         self.operator.faults.clear()
         self.operator.pass_time(INTERVAL_SECONDS * 1.1)
-        self.operator.settle()
+        self._settle()
         self.settled = _copied(self.spec)
+        self.sharing_moved = False
 
     # --- what always holds ---
 
@@ -409,6 +470,11 @@ class Retirement(RuleBasedStateMachine):
                 image = self.witness.image(image_id, region)
                 assert image is not None, f"{channel} names {image_id} in {region}, which is gone"
                 assert image.state == "available", f"{channel} names {image_id} in {region}, which is {image.state}"
+                shared = self.sharing_moved or self._shared_with() <= image.permission.users
+                assert shared, f"{channel} names {image_id} in {region}, which is shared with {set(image.permission.users)} only"
+
+    def _shared_with(self) -> set[str]:
+        return set((self.spec.get("sharing") or {}).get("accounts", []))
 
     @staticmethod
     def _aliases(spec: Body) -> set[tuple[str, str]]:
@@ -424,7 +490,7 @@ class Retirement(RuleBasedStateMachine):
     def _assert_channels_resolve(self) -> None:
         family = self._family()
         assert family is not None
-        declared = set((self.spec.get("sharing") or {}).get("accounts", []))
+        declared = self._shared_with()
         for row in family["status"].get("channels", []):
             for named in row["images"]:
                 image = self.witness.image(named["imageId"], named["region"])
@@ -458,7 +524,7 @@ class Retirement(RuleBasedStateMachine):
         for _ in range(30):
             self.operator.pass_time(9 * DAY_SECONDS)
             self._come_to_rest()
-            left = sorted((image.tags[VERSION], image.region, image.state.value) for image in self.witness.images())
+            left = sorted((image.tags[VERSION], image.region, image.state.value) for image in self._cared_for())
             if left == before and not any(state == "disabled" for _, _, state in left):
                 break
             before = left
@@ -467,17 +533,23 @@ class Retirement(RuleBasedStateMachine):
         self.nothing_foreign_is_touched()
         self._assert_only_what_is_kept_is_left()
 
+    def _cared_for(self) -> list[Image]:
+        unseen = self.forgotten - {replica["region"] for replica in self.spec["replicas"]}
+        return [image for image in self.witness.images() if image.region not in unseen]
+
     def _end_all_use(self) -> None:
+        for region, name in self.groups:
+            self.witness.client("autoscaling", region).delete_auto_scaling_group(AutoScalingGroupName=name, ForceDelete=True)
         for region, name in self.instances:
             self.witness.client("ec2", region).terminate_instances(InstanceIds=[name])
         for region, name in self.templates:
             self.witness.client("ec2", region).delete_launch_template(LaunchTemplateId=name)
         for region, name in self.configurations:
             self.witness.client("autoscaling", region).delete_launch_configuration(LaunchConfigurationName=name)
-        self.instances, self.templates, self.configurations = [], [], []
+        self.instances, self.templates, self.configurations, self.groups = [], [], [], []
 
     def _assert_only_what_is_kept_is_left(self) -> None:
-        images, now = self.witness.images(), self.operator.now()
+        images, now = self._cared_for(), self.operator.now()
         made = {
             version: min(image.created_at for image in images if image.tags[VERSION] == version)
             for version in {image.tags[VERSION] for image in images}
@@ -505,13 +577,21 @@ def _copied(spec: Body) -> Body:
 
 
 def test_whatever_happens_nobody_is_harmed_and_only_what_is_kept_is_left(ground: Ground) -> None:
+    removed: list[int] = []
+
     class Machine(Retirement):
         def __init__(self) -> None:
             super().__init__(ground)
 
+        def teardown(self) -> None:
+            super().teardown()
+            removed.append(self.witness.removed)
+
     slow = [HealthCheck.too_slow, HealthCheck.data_too_large]
     found = settings(max_examples=EXAMPLES, stateful_step_count=STEPS, deadline=None, suppress_health_check=slow, derandomize=not SEARCHING)
     run_state_machine_as_test(Machine, settings=found)
+    # Otherwise nothing would have been put to the test.
+    assert sum(count > 0 for count in removed) > len(removed) // 3
 
 
 @pytest.mark.parametrize("used", [False, True], ids=["while reports are made", "while all are used"])

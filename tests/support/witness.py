@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
+from datetime import datetime
 from typing import Any
 
 from goldenami.local.aws import LocalAws, lab
@@ -64,7 +65,7 @@ class Witness:
     """Images that were disabled or deregistered so far."""
     _heard: int = 0
     _known: dict[str, tuple[str, str, str, float]] = field(default_factory=dict)
-    """Version, region, state and creation of each image of the family, as last seen."""
+    """Version, region, state and creation of each image that the family had before the look."""
     _went: dict[str, float] = field(default_factory=dict)
     """By version: when it was disabled last, as nobody but retention asks for."""
     _admitted: list[tuple[float, float]] = field(default_factory=list)
@@ -180,14 +181,16 @@ class Witness:
         self._went.clear()
 
     def _see(self) -> None:
-        for image in self.images():
-            self._known[image.id] = (image.tags.get(VERSION, ""), image.region, image.state.value, image.created_at)
+        self._known = {
+            image.id: (image.tags.get(VERSION, ""), image.region, image.state.value, image.created_at) for image in self.images()
+        }
 
     def _users(self, image_id: str, region: str) -> list[str]:
         return [
             *self._instances(image_id, region),
             *self._templates(image_id, region),
             *self._configurations(image_id, region),
+            *self._groups(image_id, region),
             *[f"parameter {name} names it" for name, value in self.parameters(region).items() if value == image_id],
         ]
 
@@ -215,6 +218,33 @@ class Witness:
         rows = self.client("autoscaling", region).describe_launch_configurations()["LaunchConfigurations"]
         return [f"launch configuration {row['LaunchConfigurationName']} says so" for row in rows if row["ImageId"] == image_id]
 
+    def _groups(self, image_id: str, region: str) -> list[str]:
+        """By what they would launch from, also those of no instance; a template that is gone leaves its group with nothing to launch."""
+        return [
+            f"Auto Scaling group {row['AutoScalingGroupName']} launches from {said}"
+            for row in self.client("autoscaling", region).describe_auto_scaling_groups()["AutoScalingGroups"]
+            for said, named in self._launched_by(row, region)
+            if named == image_id
+        ]
+
+    def _launched_by(self, group: Body, region: str) -> list[tuple[str, str]]:
+        ec2, parameters = self.client("ec2", region), self.parameters(region)
+        if name := group.get("LaunchConfigurationName"):
+            rows = self.client("autoscaling", region).describe_launch_configurations(LaunchConfigurationNames=[name])[
+                "LaunchConfigurations"
+            ]
+            return [(name, row["ImageId"]) for row in rows]
+        named = group.get("LaunchTemplate", {})
+        templates = {row["LaunchTemplateId"] for row in ec2.describe_launch_templates()["LaunchTemplates"]}
+        if named.get("LaunchTemplateId") not in templates:
+            return []
+        version = named.get("Version", "$Default")
+        rows = ec2.describe_launch_template_versions(LaunchTemplateId=named["LaunchTemplateId"], Versions=[version])
+        return [
+            (f"{named['LaunchTemplateId']}:{version}", _resolved(row["LaunchTemplateData"].get("ImageId", ""), parameters))
+            for row in rows["LaunchTemplateVersions"]
+        ]
+
     def parameters(self, region: str) -> dict[str, str]:
         """The value of every parameter there."""
         ssm = self.client("ssm", region)
@@ -230,7 +260,26 @@ class Witness:
             return []
         if version in versions_named(family):
             return [f"version {version} is declared, kept or named by a channel"]
+        if self._has_another(image_id, version, region):
+            return []
+        made = {of: min(at for each, _, _, at in self._known.values() if each == of) for of, *_ in self._known.values()}
+        if version in kept_by(family["spec"].get("retention") or {}, made, self._now()) - self._expired(family):
+            return [f"version {version} is kept by {family['spec'].get('retention')} of {sorted(made)}"]
         return []
+
+    def _has_another(self, image_id: str, version: str, region: str) -> bool:
+        """Of two images of one version in one region one goes."""
+        return any(
+            (image.tags[VERSION], image.id != image_id, image.state.value) == (version, True, "available") for image in self.images(region)
+        )
+
+    def _expired(self, family: Body) -> frozenset[str]:
+        rows = [row for row in family["spec"].get("versions", []) if row.get("expiresAt")]
+        return frozenset(row["version"] for row in rows if datetime.fromisoformat(row["expiresAt"]).timestamp() <= self._now())
+
+    @staticmethod
+    def _now() -> float:
+        return lab.current().clock.now()
 
 
 def kept_by(policy: Mapping[str, Any], versions: Mapping[str, float], now: float) -> frozenset[str]:
