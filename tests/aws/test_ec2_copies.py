@@ -143,6 +143,7 @@ def managed_key(cloud: Cloud, region: str = AWAY) -> str:
 
 
 def test_a_plain_copy_of_a_plain_image_is_plain(cloud: Cloud) -> None:
+    """CopyImage Encrypted: a copy of an unencrypted image is encrypted only where it is asked for, or by default."""
     copied = cloud.copy(cloud.image())
     cloud.pass_time()
     assert sealed(cloud, copied) == (False, None)
@@ -359,6 +360,7 @@ def test_a_refused_copy_says_which_permission_is_missing(cloud: Cloud) -> None:
 
 
 def test_a_copy_slot_is_free_again_when_the_copy_is_done(cloud: Cloud) -> None:
+    """Research 4, quotas: copies in flight."""
     cloud.settings.concurrent_copies_quota = 1
     source = cloud.image()
     cloud.copy(source)

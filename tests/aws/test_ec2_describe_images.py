@@ -112,6 +112,7 @@ def test_a_documented_filter_over_something_absent_finds_nothing(cloud: Cloud, n
 
 
 def test_several_filters_must_all_pass(cloud: Cloud) -> None:
+    """Research 1.4; Using filtering: filters are joined with AND, the values of one with OR."""
     image_id = cloud.image(tags={"a": "1", "b": "2"})
     both = [{"Name": "tag:a", "Values": ["1"]}, {"Name": "tag:b", "Values": ["2"]}]
     assert cloud.lists(image_id, Filters=both)
@@ -189,6 +190,7 @@ def test_pages_hold_every_image_once(cloud: Cloud) -> None:
 
 
 def test_a_page_goes_on_where_the_last_one_ended_though_rows_came_and_went(cloud: Cloud) -> None:
+    """DescribeImages NextToken; local: no row repeats or hides another."""
     first, second, third = (cloud.image() for _ in range(3))
     page = cloud.ec2().describe_images(Owners=["self"], MaxResults=2)
     cloud.ec2().deregister_image(ImageId=second)
@@ -199,6 +201,7 @@ def test_a_page_goes_on_where_the_last_one_ended_though_rows_came_and_went(cloud
 
 
 def test_a_token_of_another_account_is_refused(cloud: Cloud) -> None:
+    """Research 2: a bad token is InvalidNextToken."""
     for _ in range(2):
         cloud.image()
     token = cloud.ec2().describe_images(Owners=["self"], MaxResults=1)["NextToken"]
@@ -267,4 +270,5 @@ def test_others_see_neither_tags_nor_launch_times(cloud: Cloud) -> None:
 
 
 def test_an_image_is_seen_in_its_own_region_only(cloud: Cloud) -> None:
+    """DescribeImages: images are of a region."""
     assert error_of(cloud.ec2("eu-west-1").describe_images, ImageIds=[cloud.image(HOME)]) == ("InvalidAMIID.NotFound", 400)

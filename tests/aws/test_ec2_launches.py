@@ -123,6 +123,7 @@ def test_a_launch_is_refused(cloud: Cloud, act: Act, code: str, status: int) -> 
 
 
 def test_an_image_of_a_stopped_instance_can_be_made(cloud: Cloud) -> None:
+    """CreateImage: an instance that is running or stopped."""
     instance = cloud.instance(state="stopped")
     assert cloud.ec2().create_image(InstanceId=instance, Name="from stopped")["ImageId"]
 
@@ -239,6 +240,7 @@ def test_versions_are_found(cloud: Cloud, arguments: dict[str, Any], expected: l
 
 
 def test_pages_hold_every_version_and_every_template_once(cloud: Cloud) -> None:
+    """DescribeLaunchTemplates and DescribeLaunchTemplateVersions, MaxResults and NextToken."""
     for number in range(5):
         template(cloud, f"t{number}", "ami-1")
     pager = cloud.ec2().get_paginator("describe_launch_template_versions").paginate(Versions=["$Latest"], PaginationConfig={"PageSize": 2})
@@ -361,6 +363,7 @@ def test_a_template_keeps_its_reference_and_is_read_at_launch(cloud: Cloud) -> N
 
 
 def test_an_unknown_parameter_launches_nothing(cloud: Cloud) -> None:
+    """RunInstances ImageId, resolve:ssm:."""
     assert error_of(lambda: run(cloud, "resolve:ssm:/none"))[0] == "InvalidParameterValue"
     parameter(cloud, cloud.image())
     assert error_of(lambda: run(cloud, "resolve:ssm:/golden/web:7"))[0] == "InvalidParameterValue"

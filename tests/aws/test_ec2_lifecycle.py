@@ -39,6 +39,7 @@ def test_a_deprecation_time_is_rounded_to_the_minute(cloud: Cloud, seconds: int,
 
 
 def test_a_deprecation_can_be_taken_back(cloud: Cloud) -> None:
+    """DisableImageDeprecation."""
     image_id = cloud.image()
     deprecate(cloud, image_id, DAY_SECONDS)
     assert cloud.ec2().disable_image_deprecation(ImageId=image_id)["Return"] is True

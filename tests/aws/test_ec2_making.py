@@ -257,6 +257,7 @@ def test_a_name_is_free_again_once_its_image_is_deregistered(cloud: Cloud, make:
 
 
 def test_a_name_is_taken_in_its_own_account_and_region_only(cloud: Cloud) -> None:
+    """CreateImage and RegisterImage, Name; research 1.1, InvalidAMIName.Duplicate."""
     cloud.image(name="golden", account=cloud.other)
     cloud.image("eu-west-1", name="golden")
     assert register(cloud)

@@ -80,6 +80,7 @@ def test_permissions_are_added_and_removed_in_either_form(cloud: Cloud, argument
 
 
 def test_one_call_adds_and_removes(cloud: Cloud) -> None:
+    """ModifyImageAttribute LaunchPermission: Add and Remove."""
     image_id = cloud.image(users=[SOMEONE])
     modify(cloud, image_id, LaunchPermission={"Add": [{"UserId": ANOTHER}], "Remove": [{"UserId": SOMEONE}]})
     assert cloud.grants(image_id) == [{"UserId": ANOTHER}]
@@ -278,12 +279,14 @@ def test_block_public_access_says_so_in_awss_words(cloud: Cloud) -> None:
 
 
 def test_an_image_that_is_public_stays_so_when_the_block_comes(cloud: Cloud) -> None:
+    """EnableImageBlockPublicAccess: what is public already stays public."""
     image_id = cloud.image(public=True)
     cloud.ec2().enable_image_block_public_access(ImageBlockPublicAccessState="block-new-sharing")
     assert cloud.lists(image_id, account=cloud.other, ExecutableUsers=["all"])
 
 
 def test_at_the_quota_removing_and_repeating_still_work(cloud: Cloud) -> None:
+    """Research 5, quotas; local: only what is new counts."""
     cloud.settings.share_quota = 1
     image_id = cloud.image(users=[SOMEONE])
     add(cloud, image_id, {"UserId": SOMEONE})
@@ -292,6 +295,7 @@ def test_at_the_quota_removing_and_repeating_still_work(cloud: Cloud) -> None:
 
 
 def test_an_account_that_nobody_has_any_more_keeps_the_others_from_being_added_and_can_be_removed(cloud: Cloud) -> None:
+    """ModifyImageAttribute: InvalidAMIAttributeItemValue is for the whole call; local: removing is never refused."""
     image_id = cloud.image(users=[SOMEONE])
     cloud.settings.unknown_accounts = (SOMEONE,)
     assert error_of(lambda: add(cloud, image_id, {"UserId": ANOTHER}, {"UserId": SOMEONE})) == ("InvalidAMIAttributeItemValue", 400)

@@ -47,6 +47,7 @@ def deregistered(cloud: Cloud, *, with_snapshots: bool = False, **traits: Any) -
 
 
 def test_without_a_rule_nothing_is_kept(cloud: Cloud) -> None:
+    """Recycle Bin user guide: resources are retained by a rule that matches them."""
     deregistered(cloud, with_snapshots=True)
     assert binned(cloud) == set()
 
@@ -71,6 +72,7 @@ def test_a_rule_keeps_what_it_names(cloud: Cloud, scope: dict[str, Any], tags: d
 
 
 def test_a_rule_keeps_its_own_type_in_its_own_region_and_account(cloud: Cloud) -> None:
+    """Recycle Bin CreateRule ResourceType; rules are of a region."""
     rule(cloud, IMAGES)
     rule(cloud, SNAPSHOTS, region=AWAY)
     image_id = deregistered(cloud, with_snapshots=True)
@@ -119,6 +121,7 @@ def test_a_tag_taken_off_before_defeats_the_rule(cloud: Cloud) -> None:
 
 
 def test_of_several_rules_the_longest_counts(cloud: Cloud) -> None:
+    """Recycle Bin user guide: where several rules match, the longest retention period."""
     rule(cloud, days=3)
     rule(cloud, days=30, ResourceTags=[tag("team", "web")])
     deregistered(cloud, tags={"team": "web"})
@@ -141,6 +144,7 @@ def test_the_time_is_kept_to_the_second_whatever_becomes_of_the_rule(cloud: Clou
 
 
 def test_what_is_in_the_bin_is_gone_for_everything_else(cloud: Cloud) -> None:
+    """Recycle Bin user guide: a resource cannot be used while it is in the bin."""
     rule(cloud)
     rule(cloud, SNAPSHOTS)
     image_id = cloud.image(name="web")
@@ -217,6 +221,7 @@ def test_an_image_that_came_back_stays(cloud: Cloud, seconds: int) -> None:
 
 
 def test_pages_hold_everything_in_the_bin_once(cloud: Cloud) -> None:
+    """ListImagesInRecycleBin and ListSnapshotsInRecycleBin, MaxResults and NextToken."""
     rule(cloud)
     rule(cloud, SNAPSHOTS)
     images = {deregistered(cloud, with_snapshots=True) for _ in range(7)}
@@ -231,6 +236,7 @@ def test_pages_hold_everything_in_the_bin_once(cloud: Cloud) -> None:
 
 
 def test_a_rule_is_listed_read_and_changed(cloud: Cloud) -> None:
+    """Recycle Bin ListRules, GetRule, UpdateRule."""
     rule_id = rule(cloud, Description="mine", ResourceTags=[tag("team", "web")], Tags=[{"Key": "a", "Value": "1"}])
     rule(cloud, SNAPSHOTS)
     assert [each["Identifier"] for each in rbin(cloud).list_rules(ResourceType=IMAGES)["Rules"]] == [rule_id]
@@ -250,6 +256,7 @@ def test_a_rule_is_listed_read_and_changed(cloud: Cloud) -> None:
 
 
 def test_pages_hold_every_rule_once(cloud: Cloud) -> None:
+    """Recycle Bin ListRules, MaxResults and NextToken."""
     made = [rule(cloud, days=days) for days in range(1, 6)]
     pages = list(rbin(cloud).get_paginator("list_rules").paginate(ResourceType=IMAGES, PaginationConfig={"PageSize": 2}))
     assert [[each["Identifier"] for each in page["Rules"]] for page in pages] == [made[:2], made[2:4], made[4:]]

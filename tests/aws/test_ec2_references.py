@@ -51,6 +51,7 @@ def recipe(cloud: Cloud, name: str, **fields: Any) -> str:
 
 
 def test_every_type_of_resource_is_found(cloud: Cloud) -> None:
+    """DescribeImageReferences IncludeAllResourceTypes; research 2."""
     image_id = cloud.image()
     instance, template_id = cloud.instance(image_id=image_id), template(cloud, image_id)
     parameter(cloud, "/golden/web", image_id)
@@ -68,6 +69,7 @@ def test_every_type_of_resource_is_found(cloud: Cloud) -> None:
 
 
 def test_only_the_types_asked_for_are_looked_at(cloud: Cloud) -> None:
+    """DescribeImageReferences ResourceTypes."""
     image_id = cloud.image()
     cloud.instance(image_id=image_id)
     template_id = template(cloud, image_id)
@@ -75,6 +77,7 @@ def test_only_the_types_asked_for_are_looked_at(cloud: Cloud) -> None:
 
 
 def test_an_option_counts_also_where_all_types_are_asked_for(cloud: Cloud) -> None:
+    """DescribeImageReferences ResourceTypeOptions."""
     image_id = cloud.image()
     cloud.instance(image_id=image_id)
     template_id = template(cloud, image_id)
@@ -153,6 +156,7 @@ def test_an_image_of_nobody_can_be_asked_about(cloud: Cloud) -> None:
 
 
 def test_pages_hold_every_reference_of_every_image_once(cloud: Cloud) -> None:
+    """DescribeImageReferences MaxResults and NextToken."""
     images = [cloud.image(), cloud.image()]
     made = [[cloud.instance(image_id=image_id) for _ in range(6)] for image_id in images]
     pager = (

@@ -43,6 +43,7 @@ def test_its_full_size_is_told_once_it_is_completed_and_is_at_most_its_volumes(c
 
 
 def test_a_volume_from_a_snapshot_takes_its_size_and_its_seal(cloud: Cloud) -> None:
+    """CreateVolume SnapshotId, Size, Encrypted."""
     key = cloud.key()
     made = cloud.ec2().create_volume(AvailabilityZone="us-east-1a", SnapshotId=cloud.snapshot(size=9, kms_key=key))
     assert (made["Size"], made["Encrypted"], made["SnapshotId"][:5]) == (9, True, "snap-")
@@ -115,6 +116,7 @@ def test_owners_and_restorers_scope_a_listing(cloud: Cloud, arguments: dict[str,
 
 
 def test_pages_hold_every_snapshot_once(cloud: Cloud) -> None:
+    """DescribeSnapshots MaxResults and NextToken."""
     made = [cloud.snapshot() for _ in range(12)]
     pages = cloud.ec2().get_paginator("describe_snapshots").paginate(OwnerIds=["self"], PaginationConfig={"PageSize": 5})
     assert [each["SnapshotId"] for page in pages for each in page["Snapshots"]] == made
@@ -231,12 +233,14 @@ def test_permissions_are_added_and_removed_in_either_form(cloud: Cloud, argument
 
 
 def test_a_key_of_ones_own_makes_an_encrypted_snapshot_shareable(cloud: Cloud) -> None:
+    """ModifySnapshotAttribute: encrypted snapshots are shared with their customer managed key."""
     snapshot = cloud.snapshot(kms_key=cloud.key())
     modify(cloud, snapshot, UserIds=[SOMEONE])
     assert grants(cloud, snapshot) == [{"UserId": SOMEONE}]
 
 
 def test_resetting_takes_everything_back(cloud: Cloud) -> None:
+    """ResetSnapshotAttribute."""
     snapshot = cloud.snapshot(users=[SOMEONE], public=True)
     cloud.ec2().reset_snapshot_attribute(SnapshotId=snapshot, Attribute="createVolumePermission")
     assert grants(cloud, snapshot) == []
@@ -330,6 +334,7 @@ def test_500_changes_in_a_call_are_fine(cloud: Cloud) -> None:
 
 
 def test_others_see_a_shared_snapshot_without_its_tags(cloud: Cloud) -> None:
+    """DescribeSnapshots; research 4: tags do not cross accounts."""
     snapshot = cloud.snapshot(users=[cloud.other], tags={"a": "b"})
     theirs = cloud.ec2(account=cloud.other).describe_snapshots(SnapshotIds=[snapshot])["Snapshots"][0]
     assert (tags_of(theirs), theirs["OwnerId"]) == ({}, cloud.account)

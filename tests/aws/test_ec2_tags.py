@@ -30,6 +30,7 @@ def test_one_call_tags_resources_of_every_kind(cloud: Cloud) -> None:
 
 
 def test_a_tag_is_overwritten_and_others_stay(cloud: Cloud) -> None:
+    """CreateTags: adds or overwrites only the specified tags."""
     image_id = cloud.image(tags={"a": "1", "b": "2"})
     cloud.ec2().create_tags(Resources=[image_id], Tags=pairs(a="3"))
     assert tags_of(cloud.shown(image_id)) == {"a": "3", "b": "2"}
@@ -67,6 +68,7 @@ def test_tags_are_found(cloud: Cloud, filters: dict[str, str], found: set[str]) 
 
 
 def test_pages_hold_every_tag_once(cloud: Cloud) -> None:
+    """DescribeTags MaxResults and NextToken."""
     cloud.image(tags={str(number): "" for number in range(12)})
     pages = cloud.ec2().get_paginator("describe_tags").paginate(PaginationConfig={"PageSize": 5})
     assert [each["Key"] for page in pages for each in page["Tags"]] == [str(number) for number in range(12)]
@@ -107,6 +109,7 @@ def test_tagging_is_refused(cloud: Cloud, act: Act, code: str, status: int) -> N
 
 
 def test_one_bad_resource_refuses_the_whole_call(cloud: Cloud) -> None:
+    """CreateTags Resources; local: all or nothing."""
     good = cloud.image()
     assert error_of(lambda: tag(cloud, good, fifty(cloud)))[0] == "TagLimitExceeded"
     assert error_of(lambda: tag(cloud, good, "ami-00000000000000000"))[0] == "InvalidAMIID.NotFound"

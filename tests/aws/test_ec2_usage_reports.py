@@ -53,6 +53,7 @@ def template(cloud: Cloud, *image_ids: str, account: str, name: str = "web", reg
 
 
 def test_each_other_account_is_counted_by_type(cloud: Cloud) -> None:
+    """CreateImageUsageReport; DescribeImageUsageReportEntries, ImageUsageReportEntry UsageCount."""
     image_id = shared(cloud)
     for state in ("running", "stopped"):
         cloud.instance(account=cloud.other, image_id=image_id, state=state)
@@ -118,6 +119,7 @@ def test_a_template_is_looked_at_to_a_depth(cloud: Cloud, depth: int | None, exp
 
 
 def test_use_is_counted_after_the_image_is_shared_no_more(cloud: Cloud) -> None:
+    """Local: no source says that what runs is left out once the image is no longer shared."""
     image_id = shared(cloud)
     cloud.instance(account=cloud.other, image_id=image_id, age_seconds=2 * DAY_SECONDS)
     cloud.ec2().disable_image(ImageId=image_id)
@@ -125,6 +127,7 @@ def test_use_is_counted_after_the_image_is_shared_no_more(cloud: Cloud) -> None:
 
 
 def test_accounts_can_be_named(cloud: Cloud) -> None:
+    """CreateImageUsageReport AccountIds."""
     image_id = shared(cloud)
     cloud.instance(account=cloud.other, image_id=image_id, age_seconds=2 * DAY_SECONDS)
     assert counted(cloud, image_id, INSTANCE, AccountIds=["999999999999"]) == {}
@@ -135,6 +138,7 @@ def test_accounts_can_be_named(cloud: Cloud) -> None:
 
 
 def test_a_report_is_pending_before_it_is_there(cloud: Cloud) -> None:
+    """DescribeImageUsageReports, ImageUsageReport State."""
     image_id = shared(cloud)
     cloud.instance(account=cloud.other, image_id=image_id, age_seconds=2 * DAY_SECONDS)
     report_id = ordered(
@@ -167,6 +171,7 @@ def test_a_report_fails_when_the_lab_is_told_so(cloud: Cloud) -> None:
 
 
 def test_a_report_expires_after_thirty_days(cloud: Cloud) -> None:
+    """Research 2: expires after 30 days."""
     report_id = ordered(cloud, shared(cloud))
     cloud.pass_time(30 * DAY_SECONDS - 1)
     assert report(cloud, report_id)["State"] == "available"
@@ -175,6 +180,7 @@ def test_a_report_expires_after_thirty_days(cloud: Cloud) -> None:
 
 
 def test_a_report_can_be_deleted(cloud: Cloud) -> None:
+    """DeleteImageUsageReport."""
     report_id = ordered(cloud, shared(cloud))
     assert cloud.ec2().delete_image_usage_report(ReportId=report_id)["Return"] is True
     assert cloud.ec2().describe_image_usage_reports()["ImageUsageReports"] == []
@@ -187,6 +193,7 @@ def test_a_repeated_order_with_its_token_is_the_same_report(cloud: Cloud) -> Non
 
 
 def test_reports_and_entries_are_found_and_paged(cloud: Cloud) -> None:
+    """DescribeImageUsageReports and DescribeImageUsageReportEntries: ids, MaxResults, NextToken."""
     images = [shared(cloud) for _ in range(3)]
     for image_id in images:
         cloud.instance(account=cloud.other, image_id=image_id, age_seconds=2 * DAY_SECONDS)
