@@ -76,6 +76,9 @@ def test_what_no_limit_keeps_is_disabled_and_then_gone_with_its_snapshots_and_it
     assert (row["version"], row["stage"]) == ("1.0.0", "Disabled")
     assert row["deregisteredAfter"] > row["since"]
     assert corner.condition("imageversion", iv(name, "1.0.0"), "RetentionReady")["reason"] == "Disabled"
+    (proof,) = corner.get("imageversion", iv(name, "1.0.0"))["status"]["evidence"]  # type: ignore[index]
+    assert (proof["imageId"], proof["state"], proof["gatheredAt"] <= row["since"]) == (ids["1.0.0"], "available", True)
+    assert {found["verdict"] for found in proof["findings"]} <= {"Unused", "NotAsked"}
     (image,) = [image for image in images_of(corner, name) if image["ImageId"] == ids["1.0.0"]]
     assert image["DeprecationTime"]
     assert tags_of(image)["goldenami.dev/disabled-since"] == row["since"]

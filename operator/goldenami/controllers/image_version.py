@@ -14,7 +14,7 @@ from goldenami.api.image_version import ImageVersion
 from goldenami.api.kinds import FINALIZER, IMAGE_VERSION, Key
 from goldenami.api.meta import InvalidObjectError
 from goldenami.api.reasons import EventReason, Reason
-from goldenami.controllers import judge, logs, news, report, translate, unfit
+from goldenami.controllers import evidence_status, judge, logs, news, report, translate, unfit
 from goldenami.controllers.caretaker import Outcome
 from goldenami.controllers.gather import Freshness, Gatherer
 from goldenami.controllers.news import Acted
@@ -66,7 +66,7 @@ class ImageVersions:
         gatherer = self._gatherer(seen, version)
         look, observed, acted = self._step(seen, gatherer, whole.look)
         results = self._results(version, look)
-        status = report.image_version(seen.declared, version, look, observed, self._conditions(seen, results, version, look))
+        status = report.image_version(seen.declared, version, look, observed, self._conditions(seen, results, version, look), acted)
         self._tell(seen, status, look, acted)
         return report.next_look(look, observed, self.world.now(), mutable=seen.mutable)
 
@@ -83,7 +83,7 @@ class ImageVersions:
             self._record_attempts(seen, gatherer, look)
             result = self.world.perform(seen.obj, look.actions)
             failures = result.failures
-            acted.append(Acted(look, result))
+            acted.append(Acted(look, result, evidence_status.proof(look, observed)))
             gatherer.forget_evidence()
             look, observed = gatherer.look(decide)
         return look.with_failures(failures), observed, acted
@@ -223,6 +223,6 @@ class ImageVersions:
         shared = [one.finding for one in look.shared]
         sharing = [judge.concern(ConditionType.SHARING_READY, shared, "what is not declared any more is taken back")] if shared else []
         found = summary.summarize((result, *sharing), declared.generation, declared.status.conditions, datetime.now(UTC))
-        status = report.image_version(declared, version, look, observed, found)
+        status = report.image_version(declared, version, look, observed, found, acted)
         self._tell(seen, status, look, acted)
         return report.next_look(look, observed, self.world.now(), mutable=seen.mutable)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from goldenami.api.image_version import ImageVersion, ReplicaStatus
 from goldenami.api.reasons import EventReason, Outcome, Reason
+from goldenami.kube.client import Body
 from goldenami.plan.actions import EnableImage, RemoveTags, SetDescription, SetTags
 from goldenami.plan.observed import Finding
 from goldenami.plan.sharing import Shared
@@ -26,6 +27,8 @@ class Acted:
 
     look: Look
     result: Performed = field(default_factory=Performed)
+    proof: Sequence[Body] = ()
+    """Rows of status.evidence: what allowed it."""
 
 
 def of(declared: ImageVersion, before: Sequence[Acted], last: Look) -> list[News]:

@@ -1,7 +1,7 @@
 """What an ImageVersion's status says, and when to look again. Pure: from a look to plain values."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +12,7 @@ from goldenami.api.meta import Resource
 from goldenami.api.reasons import EventReason, Outcome, Reason
 from goldenami.api.storage import StorageStatus
 from goldenami.controllers import caretaker, evidence_status
+from goldenami.controllers.news import Acted
 from goldenami.kube.client import Body
 from goldenami.plan import attempts, cost, identity, undo
 from goldenami.plan.actions import Action, CopyImage
@@ -47,15 +48,22 @@ MAX_FOREIGN = 64
 # --- status ---
 
 
-def image_version(declared: ImageVersion, version: Version, look: Look, observed: Observed, conditions: Iterable[Condition]) -> Body:
-    """The whole status, as it is applied."""
+def image_version(
+    declared: ImageVersion,
+    version: Version,
+    look: Look,
+    observed: Observed,
+    conditions: Iterable[Condition],
+    acted: Sequence[Acted] = (),
+) -> Body:
+    """The whole status, as it is applied, after the looks that were acted on."""
     status: Body = {
         "observedGeneration": declared.generation,
         "conditions": [condition.to_object() for condition in conditions],
         "lastHandledReconcile": declared.metadata.reconcile_requested or None,
         "source": _source(declared, version, look, observed),
         "replicas": _replicas(version, look, observed),
-        "evidence": evidence_status.rows(declared.status.evidence, look, observed),
+        "evidence": evidence_status.rows(declared.status.evidence, look, observed, [row for each in acted for row in each.proof]),
         "tagKeys": _tag_keys(version, look, observed),
         "granted": _granted(declared, version, look, observed),
         "regionsReady": f"{_ready(look)}/{len(version.replicas)}",

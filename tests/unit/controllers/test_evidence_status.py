@@ -3,14 +3,17 @@
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from goldenami.api.image_version import EvidenceStatus
 from goldenami.api.reasons import Reason
-from goldenami.controllers.evidence_status import rows
+from goldenami.controllers.evidence_status import proof, rows
+from goldenami.plan.actions import DisableImage
 from goldenami.plan.evidence import Evidence, Source, Testimony
 from goldenami.plan.observed import Finding, Observed
 from goldenami.plan.values import Problem
 from goldenami.plan.whole import Look
-from support.plan import NOW, PARIS, evidence, golden_ami, observed, unused, used, view
+from support.plan import NOW, OWNER, PARIS, evidence, golden_ami, observed, place, unused, used, view
 
 LEAVING = Look(None, (), (), (Finding(PARIS, Reason.DELETING),))
 AT_REST = Look(None, (), (), ())
@@ -59,8 +62,78 @@ def test_other_findings_and_another_step_are_written_with_their_time() -> None:
     assert rows(stored(row), LEAVING, seen(disabled, state="disabled"))[0]["gatheredAt"] == "2023-11-14T22:23:20Z"
 
 
-def test_it_stays_while_the_image_goes_and_is_dropped_when_it_stays_or_is_gone() -> None:
-    (row,) = rows((), LEAVING, seen(unused(AMI_ID)))
-    assert rows(stored(row), LEAVING, seen()) == [row]
-    assert rows(stored(row), AT_REST, seen()) == []
-    assert rows(stored(row), LEAVING, observed()) == []
+def disables(known: Evidence) -> list[Any]:
+    """What is kept of a look that disables the image."""
+    acted = Look(None, (), (), (Finding(PARIS, Reason.DELETING, actions=(DisableImage(place(), AMI_ID, owner=OWNER),)),))
+    return proof(acted, seen(known))
+
+
+LATER = replace(unused(AMI_ID), gathered_epoch_seconds=NOW + 600)
+IN_USE, UNUSED = ("Instances", "InUse"), ("Instances", "Unused")
+
+
+def told(found: list[Any]) -> list[tuple[str, tuple[str, str], str]]:
+    """State, what instances say, and when."""
+    return [(row["state"], (one["source"], one["verdict"]), row["gatheredAt"]) for row in found for one in row["findings"][:1]]
+
+
+AT, AFTER = "2023-11-14T22:13:20Z", "2023-11-14T22:23:20Z"
+
+
+@pytest.mark.parametrize(
+    ("before", "acted", "look", "now", "expected"),
+    [
+        pytest.param(unused(AMI_ID), [], LEAVING, seen(), [("available", UNUSED, AT)], id="it stays while the image goes"),
+        pytest.param(unused(AMI_ID), [], AT_REST, seen(), [], id="it is dropped when the image stays"),
+        pytest.param(
+            used(AMI_ID, "instance i-1"),
+            disables(LATER),
+            LEAVING,
+            seen(state="disabled"),
+            [("available", UNUSED, AFTER)],
+            id="what allowed a step replaces what kept the image before",
+        ),
+        pytest.param(
+            unused(AMI_ID), disables(LATER), LEAVING, seen(state="disabled"), [("available", UNUSED, AFTER)], id="with the time of the step"
+        ),
+        pytest.param(
+            unused(AMI_ID), [], LEAVING, seen(state="disabled"), [("available", UNUSED, AT)], id="it stays for as long as the step lasts"
+        ),
+        pytest.param(
+            unused(AMI_ID),
+            disables(unused(AMI_ID)),
+            LEAVING,
+            seen(used(AMI_ID, "instance i-1"), state="disabled"),
+            [("disabled", IN_USE, AT)],
+            id="until it is asked about again",
+        ),
+        pytest.param(
+            used(AMI_ID, "instance i-1"),
+            [],
+            LEAVING,
+            seen(state="disabled"),
+            [],
+            id="what kept the image is not told when it has gone a step all the same, and nobody could write down why",
+        ),
+        pytest.param(
+            unused(AMI_ID), [], LEAVING, observed(view()), [("available", UNUSED, AT)], id="what allowed the last step stays, too"
+        ),
+        pytest.param(used(AMI_ID, "instance i-1"), [], LEAVING, observed(view()), [], id="what kept an image that is gone does not"),
+        pytest.param(
+            used(AMI_ID, "instance i-1"),
+            [],
+            LEAVING,
+            observed(view(problem=Problem(Reason.REGION_UNREACHABLE, "away"))),
+            [("available", IN_USE, AT)],
+            id="but in a region that cannot be read",
+        ),
+        pytest.param(unused(AMI_ID), [], AT_REST, observed(view()), [], id="where nothing goes any more there is nothing to tell"),
+    ],
+)
+def test_what_is_told_of_an_image_that_nobody_asks_about_now(
+    before: Evidence, acted: list[Any], look: Look, now: Observed, expected: list[Any]
+) -> None:
+    stored_before = stored(*rows((), LEAVING, seen(before)))
+    found = rows(stored_before, look, now, acted)
+    assert told(found) == expected
+    assert told(rows(stored(*found), look, now)) == expected
