@@ -106,10 +106,12 @@ def test_a_rebuilt_cluster_finds_everything_and_writes_nothing_to_aws(
     own_plane.run_kubectl("create", "namespace", "images")
     with operator(own_plane, fast_aws, tmp_path, account=world.account, installation=world.installation) as process:
         world.tail = process.tail
-        world.apply(newer)
+        # The template was edited meanwhile, as for versions to come: those that there are keep their names.
+        world.apply({**newer, "spec": {**newer["spec"], "nameTemplate": "golden-{image}-{version}"}})
         status = world.ready()["status"]
-        world.ready("web-1.0.0", "imageversion")
+        names = {version: world.ready(f"web-{version}", "imageversion")["spec"]["name"] for version in ("1.0.0", "1.1.0")}
 
+    assert names == {"1.0.0": "web-1.0.0", "1.1.0": "web-1.1.0"}
     assert status["versions"] == 2
     assert [
         call.name for call in fast_aws.lab.audit_calls(account=world.account, since=since, mutating=True) if call.sequence > since

@@ -138,7 +138,7 @@ def _specs(
     image: GoldenImage, sharing: Grants | None, children: Mapping[str, ImageVersion], known: Mapping[str, Remembered], course: Course
 ) -> dict[str, ImageVersionSpec]:
     spec = image.spec
-    specs = {spec.version: _declared(image, sharing, children.get(spec.version))}
+    specs = {spec.version: _declared(image, sharing, children.get(spec.version), known.get(spec.version))}
     for version, child in children.items():
         if version != spec.version and not child.deleting:
             held = tuple(
@@ -155,9 +155,11 @@ def _specs(
     return specs
 
 
-def _declared(image: GoldenImage, sharing: Grants | None, child: ImageVersion | None) -> ImageVersionSpec:
+def _declared(image: GoldenImage, sharing: Grants | None, child: ImageVersion | None, memory: Remembered | None) -> ImageVersionSpec:
+    """Named by the template as it was when the version was declared first; images that were there before have names of their own."""
     spec = image.spec
-    name = child.spec.name if child else ec2_name(image, spec.version)
+    known = memory.name if memory and not memory.adopted else ec2_name(image, spec.version)
+    name = child.spec.name if child else known
     fresh = ImageVersionSpec(
         golden_image=image.name,
         version=spec.version,

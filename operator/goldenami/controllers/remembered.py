@@ -15,6 +15,7 @@ from goldenami.api.reasons import Reason
 from goldenami.plan import identity, notes, undo
 from goldenami.plan.desired import ImageSource, InstanceSource, SnapshotSource, Source, parse_source
 from goldenami.plan.identity import Owner
+from goldenami.plan.tags import NAME
 from goldenami.plan.values import Image, Problem, RegionView
 
 GONE = frozenset({"failed", "error", "invalid", "lost", "deregistered"})
@@ -115,7 +116,21 @@ def _added(
     adopted = dict(before.adopted) if before else {}
     if image.tags.get(identity.ROLE) == identity.ADOPTED_ROLE:
         adopted[region] = image
-    return Remembered(version, image.name, *origin, regions, made_at, deprecated, disabled, told, adopted)
+    name = before.name if before and not _names(image, origin) else _name(image, origin)
+    return Remembered(version, name, *origin, regions, made_at, deprecated, disabled, told, adopted)
+
+
+def _names(image: Image, origin: tuple[str, Source]) -> bool:
+    """Whether the image's name in EC2 is the version's: we made it, and did not take over what had a name of its own."""
+    taken = isinstance(origin[1], ImageSource) and origin[1].image_id == image.image_id
+    return not taken and image.tags.get(identity.ROLE) != identity.ADOPTED_ROLE
+
+
+def _name(image: Image, origin: tuple[str, Source]) -> str:
+    """EC2 never renames an image, whatever the template says since; the tag says it where the source itself was taken over."""
+    if _names(image, origin) or image.tags.get(identity.ROLE) == identity.ADOPTED_ROLE:
+        return image.name
+    return image.tags.get(NAME) or image.name
 
 
 def _read(image: Image) -> tuple[str, Source] | str:

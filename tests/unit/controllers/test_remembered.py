@@ -5,6 +5,7 @@ import pytest
 from goldenami.api.reasons import Reason
 from goldenami.controllers.remembered import remembered
 from goldenami.plan.desired import ImageSource
+from goldenami.plan.identity import ADOPTED_ROLE
 from goldenami.plan.values import Image
 from support.plan import HOME, OWNER, PARIS, STRANGER, golden_ami, released, retagged, version, view
 
@@ -71,3 +72,16 @@ def test_a_failed_copy_has_nothing_to_tell() -> None:
     failed = retagged(golden_ami("ami-failed", OLD, state="failed"), version="banana")
     assert told(failed) == ({"2.0.0"}, [])
     assert remembered(OWNER, [view(failed, region=HOME)]).versions == {}
+
+
+@pytest.mark.parametrize(
+    ("images", "name"),
+    [
+        pytest.param((golden_ami("ami-made", OLD),), "web-1.0.0", id="by an image that was made"),
+        pytest.param((golden_ami(SOURCE, OLD, name="base"),), "web-1.0.0", id="by the tag where the source itself was taken over"),
+        pytest.param((golden_ami("ami-made", OLD), golden_ami(SOURCE, OLD, name="base")), "web-1.0.0", id="whichever comes last"),
+        pytest.param((golden_ami("ami-old", OLD, role=ADOPTED_ROLE, name="theirs"),), "theirs", id="by its own where it was adopted"),
+    ],
+)
+def test_a_version_keeps_the_name_it_was_declared_with(images: tuple[Image, ...], name: str) -> None:
+    assert remembered(OWNER, [view(*images)]).versions["1.0.0"].name == name
