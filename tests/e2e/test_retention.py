@@ -1,6 +1,7 @@
 """Retention end to end: versions that go by a policy, what keeps them, and how they come back."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -39,6 +40,12 @@ def state(world: World, image_id: str) -> str:
     """EC2's word; `gone` where it is not listed any more."""
     found = world.ec2().describe_images(Filters=[{"Name": "image-id", "Values": [image_id]}], IncludeDisabled=True)["Images"]
     return str(found[0]["State"]) if found else "gone"
+
+
+def deprecation(world: World, image_id: str) -> str:
+    """When it is, or will be, deprecated; empty where it is not."""
+    found = world.ec2().describe_images(ImageIds=[image_id], IncludeDisabled=True, IncludeDeprecated=True)["Images"][0]
+    return str(found.get("DeprecationTime", ""))
 
 
 def stage(world: World, name: str, version: str) -> str | None:
@@ -190,13 +197,35 @@ def test_grants_that_nobody_declared_come_back_with_a_policy_that_is_taken_back(
     retain(corner, name, keepLast=1, evidence={"usageReports": "NotRequired"})
     until(corner, lambda: state(corner, ids["1.0.0"]) == "disabled", "the old version disabled")
     assert corner.shared_with(ids["1.0.0"]) == set()
+    # It takes a while, in which the stage is rendered more than once.
+    fault = corner.aws.lab.add_fault("refuse", operation="ec2.EnableImage", account=corner.account, resource=ids["1.0.0"], times=1000)
     corner.patch("goldenimage", name, {"spec": {"retention": None}})
+    until(corner, lambda: corner.condition("imageversion", iv(name, "1.0.0"), "ReplicasReady").get("status") == "False", "it fails")
+    look_again(corner, name)
+    corner.aws.lab.remove_fault(fault)
     until(corner, lambda: state(corner, ids["1.0.0"]) == "available", "the old version back")
     until(corner, lambda: corner.shared_with(ids["1.0.0"]) == {corner.partner}, "shared as before")
     corner.ready(name)
 
     (image,) = [image for image in images_of(corner, name) if image["ImageId"] == ids["1.0.0"]]
     assert not [key for key in tags_of(image) if "grants" in key or "disabled" in key]
+    until(corner, lambda: not deprecation(corner, ids["1.0.0"]), "no longer deprecated")
+    until(corner, lambda: stage(corner, name, "1.0.0") is None, "left alone again")
+
+
+def test_what_the_policy_deprecates_is_no_longer_deprecated_when_it_says_so_no_more(corner: World, name: str) -> None:
+    ids = family(corner, name, "1.0.0", "2.0.0", retention={"keepLast": 2, "deprecateAfter": "30d"})
+    until(corner, lambda: deprecation(corner, ids["1.0.0"]), "deprecated")
+    corner.ready(name)
+    assert (stage(corner, name, "1.0.0"), deprecation(corner, ids["2.0.0"])) == ("Deprecated", "")
+
+    retain(corner, name, deprecateAfter="300d")
+    until(corner, lambda: not deprecation(corner, ids["1.0.0"]), "no longer deprecated")
+    until(corner, lambda: stage(corner, name, "1.0.0") is None, "left alone again")
+    # What somebody else deprecates from now on stays so.
+    corner.ec2().enable_image_deprecation(ImageId=ids["1.0.0"], DeprecateAt=datetime.now(UTC) + timedelta(days=400))
+    look_again(corner, name)
+    assert deprecation(corner, ids["1.0.0"])
 
 
 def test_a_version_expires_and_another_is_kept_for_good(corner: World, name: str) -> None:

@@ -134,6 +134,9 @@ class ImageVersionSpec(Model):
     """Active: not deprecated. Deprecated: EC2 shows the images as deprecated. Disabled: deprecated, and nobody can launch them.
     Retired: disabled for retirement.disableFor, then deregistered. Each of the last two only where nothing uses an image.
     Absent: their deprecation is left as it is."""
+    deprecated_by: Literal["Rollback", "Retention"] | None = None
+    """Why it is deprecated. Rollback: a channel left it, which stays so until a channel names the version again. Retention: its policy says
+    so, for as long as it does."""
     retirement: Retirement | None = None
     """How the version goes, as its GoldenImage's policy says."""
     keep: bool | None = None

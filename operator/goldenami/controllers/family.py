@@ -112,12 +112,15 @@ def _staged(
     """With what channels and retention make of it. A version that is found again in AWS goes on as it was left there."""
     before = child.spec.stage if child else _left_at(course, memory)
     explicit = tuple(name for name in plan.names_of(spec.version, course.channels, course.standings) if name != DEFAULT_CHANNEL)
-    stage = plan.stage(spec.version, course.channels, course.standings, course.made_at, before)
+    left = child.spec.deprecated_by == "Rollback" if child else before == "Deprecated"
+    by_channels = plan.stage(spec.version, course.channels, course.standings, course.made_at, before, left_before=left)
+    stage = retained.stage(spec.version, by_channels, before)
     said = next((row for row in image.spec.versions if row.version == spec.version), None)
     return spec.model_copy(
         update={
             "channels": explicit,
-            "stage": retained.stage(spec.version, stage, before),
+            "stage": stage,
+            "deprecated_by": "Rollback" if by_channels == "Deprecated" else "Retention" if stage not in (None, "Active") else None,
             "retirement": retained.retirement(spec.retirement),
             "keep": said.keep if said else None,
             "expires_at": said.expires_at if said else None,

@@ -44,8 +44,8 @@ class Retained:
 
     def stage(self, version: str, by_channels: Stage | None, before: Stage | None) -> Stage | None:
         """Of one version, together with what the channels make of it."""
-        if self.problem is not None and before in retention.GOING:
-            return before
+        if self.problem is not None:
+            return before if before in retention.GOING else by_channels or before
         verdict = self.verdicts.get(version)
         return retention.merged(by_channels, verdict.stage if verdict else None)
 

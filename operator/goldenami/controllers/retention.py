@@ -18,7 +18,7 @@ from goldenami.controllers.remembered import GONE
 from goldenami.controllers.retained import Kept, Retained
 from goldenami.controllers.world import World
 from goldenami.kube.client import Body
-from goldenami.plan import channels, expiry, identity, retention, undo
+from goldenami.plan import channels, deprecation, expiry, identity, retention, undo
 from goldenami.plan.desired import DISABLE_FOR_SECONDS
 from goldenami.plan.identity import Owner
 from goldenami.plan.retention import Member, Policy
@@ -113,7 +113,8 @@ def _members(
     for version in filter(_known, images):
         child, row = children.get(version), before.get(version)
         member = _member(declared, version, images[version], child, course)
-        members.append(_on_its_way(member, child, row, {where[image.image_id] for image in images[version]}, world.now()))
+        member = _on_its_way(member, child, row, {where[image.image_id] for image in images[version]}, world.now())
+        members.append(_given_back(member, child, images[version]))
     return members
 
 
@@ -166,6 +167,14 @@ def _on_its_way(member: Member, child: ImageVersion | None, row: RetiringStatus 
         settled=not unheard,
         tried_at=0.0 if going else retiring.tried_at(row) or left_its_turn,
     )
+
+
+def _given_back(member: Member, child: ImageVersion | None, images: Iterable[Image]) -> Member:
+    """With what became of a deprecation or more that was taken back."""
+    if child is None:
+        return member
+    left = any(image.state == "disabled" or deprecation.lasts(image) for image in images)
+    return replace(member, deprecated=child.spec.deprecated_by == "Retention", restored=is_current(child) and not left)
 
 
 def _kept(child: ImageVersion | None, row: RetiringStatus | None) -> Kept | None:

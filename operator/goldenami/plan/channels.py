@@ -182,14 +182,23 @@ def names_of(version: str, channels: Iterable[Channel], standings: Mapping[str, 
 
 
 def stage(
-    version: str, channels: Sequence[Channel], standings: Mapping[str, Standing], made_at: Mapping[str, float], before: Stage | None
+    version: str,
+    channels: Sequence[Channel],
+    standings: Mapping[str, Standing],
+    made_at: Mapping[str, float],
+    before: Stage | None,
+    *,
+    left_before: bool = False,
 ) -> Stage | None:
-    """Deprecated from a rollback until a channel names the version again; Active while a channel that deprecates names it."""
+    """Deprecated from a rollback until a channel names the version again; Active while a channel that deprecates names it.
+
+    `left_before`: a rollback has left it, which may not have been the last one.
+    """
     if version in named_versions(channels, standings.values()):
         cares = any(channel.deprecate_on_rollback and channel.name in names_of(version, channels, standings) for channel in channels)
         return "Active" if cares or before else None
     left = ((standings[channel.name], channel) for channel in channels if channel.deprecate_on_rollback and channel.name in standings)
-    if before == "Deprecated" or any(at.previous == version and is_rollback(version, at.version, made_at) for at, _ in left):
+    if left_before or any(at.previous == version and is_rollback(version, at.version, made_at) for at, _ in left):
         return "Deprecated"
     return None
 

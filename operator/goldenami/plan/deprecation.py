@@ -22,9 +22,14 @@ def look(version: Version, region: str, image: Image, now: float) -> tuple[Actio
     soon = next_minute(now)
     if version.deprecated is True and (not at or at > soon):
         return (DeprecateImage(place, image.image_id, soon),)
-    if version.deprecated is False and at and not _by_law(image):
+    if version.deprecated is False and lasts(image):
         return (UndeprecateImage(place, image.image_id),)
     return ()
+
+
+def lasts(image: Image) -> bool:
+    """Whether it is, or will be, deprecated, and somebody can undo that."""
+    return bool(image.deprecation_epoch_seconds) and not _by_law(image)
 
 
 def next_minute(now: float) -> float:

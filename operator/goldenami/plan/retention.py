@@ -66,6 +66,10 @@ class Member:
     """On its way, and found to be used, or too young to be known unused: it stays for now. What nobody can tell yet is none of it."""
     settled: bool = True
     """Whether its ImageVersion has looked at the stage that it has; until then it may still do what it was told before."""
+    deprecated: bool = False
+    """Retention, and no rollback, has deprecated it."""
+    restored: bool = True
+    """Its ImageVersion has looked at the stage that it has, and none of its images is disabled or deprecated."""
     tried_at: float = 0.0
     """When it left its turn to others, because it was kept; 0: it did not."""
 
@@ -199,11 +203,14 @@ def _verdict(member: Member, why: str, turns: _Turns, policy: Policy | None, now
     if why and member.tried_at:
         return Verdict(member.version, "Deprecated", f"{why}; it is looked at again in a later pass", member.tried_at)
     if why:
-        return Verdict(member.version, _waiting(member, policy, now), f"{why}; it goes in a later pass")
+        # One that was deprecated on its way stays so, though nobody remembers when it left its turn to others.
+        deprecated = member.deprecated or _outlived(member, policy, now)
+        return Verdict(member.version, "Deprecated" if deprecated else None, f"{why}; it goes in a later pass")
     if _outlived(member, policy, now):
         return Verdict(member.version, "Deprecated", "it is older than deprecateAfter")
-    # What was on its way and is wanted again gets everything back, its deprecation taken away included.
-    return Verdict(member.version, "Active" if member.stage in GOING else None, member.held)
+    # What was on its way and is wanted again gets everything back, its deprecation taken away included: until that has been done.
+    taken = member.stage in GOING or member.deprecated or (member.stage == "Active" and not member.restored)
+    return Verdict(member.version, "Active" if taken else None, member.held)
 
 
 def _going(member: Member, policy: Policy | None, now: float, pass_seconds: float) -> Stage:
@@ -212,10 +219,6 @@ def _going(member: Member, policy: Policy | None, now: float, pass_seconds: floa
     over = member.gone or (bool(member.disabled_since) and dark_for >= wait and (member.noted or dark_for >= pass_seconds))
     # Once begun, regions that are gone already would look as if the rest had not been disabled for long enough.
     return "Retired" if over or member.stage == "Retired" else "Disabled"
-
-
-def _waiting(member: Member, policy: Policy | None, now: float) -> Stage | None:
-    return "Deprecated" if _outlived(member, policy, now) else None
 
 
 def _outlived(member: Member, policy: Policy | None, now: float) -> bool:

@@ -171,7 +171,12 @@ def test_the_stage_of_a_version(
     of: str, channel: Channel, standings: dict[str, Standing], before: Stage | None, expected: Stage | None
 ) -> None:
     made_at = {"1.0.0": 1.0, "2.0.0": 2.0, "1.0.5": 3.0}
-    assert channels.stage(of, (channel,), standings, made_at, before) == expected
+    assert channels.stage(of, (channel,), standings, made_at, before, left_before=before == "Deprecated") == expected
+
+
+def test_a_deprecation_that_no_rollback_made_is_not_the_channels_to_keep() -> None:
+    assert channels.stage("3.0.0", (CARES,), BACK, {}, "Deprecated", left_before=False) is None
+    assert channels.stage("3.0.0", (CARES,), BACK, {}, "Disabled", left_before=True) == "Deprecated"
 
 
 LATE_IN_PARIS = Standing("2.0.0", MOMENT, "1.0.0", {HOME: NEW[HOME], PARIS: OLD[PARIS]})

@@ -231,6 +231,17 @@ def test_without_a_wait(facts: dict[str, Any], stage: Stage) -> None:
         pytest.param(made("1.0.0", days=29), None, id="what is not is left"),
         pytest.param(made("1.0.0", days=31, held="it is declared"), None, id="what is declared or named is not"),
         pytest.param(Member("1.0.0"), None, id="nor what is not known to be old"),
+        pytest.param(
+            made("1.0.0", days=29, stage="Deprecated", deprecated=True), "Active", id="one that is no longer too old is given back"
+        ),
+        pytest.param(
+            made("1.0.0", days=29, stage="Deprecated", deprecated=True, held="channel stable names it"),
+            "Active",
+            id="so is one that is named",
+        ),
+        pytest.param(made("1.0.0", days=29, stage="Deprecated"), None, id="what a rollback deprecated is the channels' business"),
+        pytest.param(made("1.0.0", days=29, stage="Active", restored=False), "Active", id="it is given back until that has been done"),
+        pytest.param(made("1.0.0", days=29, stage="Active"), None, id="and then left alone"),
     ],
 )
 def test_deprecation(member: Member, stage: Stage | None) -> None:
@@ -253,7 +264,16 @@ def test_what_is_gone_is_not_made_anew_to_be_kept(policy: Policy | None, facts: 
 
 
 def test_a_policy_that_is_taken_back_gives_everything_back() -> None:
-    assert stages(made("1.0.0", stage="Disabled", disabled_since=NOW - 5), policy=None)["1.0.0"] == "Active"
+    """For as long as it takes: an image that cannot be enabled today is not deprecated for good."""
+    going = made("1.0.0", stage="Disabled", disabled_since=NOW - 5)
+    assert stages(going, policy=None)["1.0.0"] == "Active"
+    assert stages(replace(going, stage="Active", restored=False), policy=None)["1.0.0"] == "Active"
+    assert stages(replace(going, stage="Active", disabled_since=0.0), policy=None)["1.0.0"] is None
+
+
+def test_a_candidate_that_was_deprecated_on_its_way_stays_so_while_it_waits() -> None:
+    found = stages(*family("1.0.0", "2.0.0"), made("1.1.0", stage="Deprecated", deprecated=True), policy=ONE_BY_ONE)
+    assert found == {"1.0.0": "Disabled", "1.1.0": "Deprecated", "2.0.0": None}
 
 
 @pytest.mark.parametrize(
@@ -286,6 +306,8 @@ members = st.builds(
     expires_at=st.none() | times,
     kept=st.booleans(),
     settled=st.booleans(),
+    deprecated=st.booleans(),
+    restored=st.booleans(),
     tried_at=times,
 )
 families = st.lists(members, max_size=12, unique_by=lambda member: member.version).map(tuple)
