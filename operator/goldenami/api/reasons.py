@@ -45,6 +45,11 @@ class Reason(StrEnum):
         Outcome.DONE,
         "A version that the policy lets go was made, or launched, so lately that EC2 cannot tell of launches since; it stays for now.",
     )
+    COOLING_DOWN = (
+        "CoolingDown",
+        Outcome.DONE,
+        "Nothing uses a version that the policy lets go; its deregistration protection was switched off and holds for 24 hours more.",
+    )
     DISABLED = "Disabled", Outcome.DONE, "The images are disabled, as their stage says, and can be enabled again."
     RETIRED = "Retired", Outcome.DONE, "Nothing is left of the version in AWS."
 

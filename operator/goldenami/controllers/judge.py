@@ -29,7 +29,7 @@ def retention(findings: Sequence[Finding]) -> ConcernResult:
     result = concern(ConditionType.RETENTION_READY, findings, "")
     if result.outcome is not Outcome.DONE:
         return result
-    for reason in (Reason.STILL_IN_USE, Reason.TOO_YOUNG):
+    for reason in (Reason.STILL_IN_USE, Reason.TOO_YOUNG, Reason.COOLING_DOWN):
         if kept := [finding for finding in findings if finding.reason is reason]:
             return ConcernResult(ConditionType.RETENTION_READY, reason, _told(kept))
     dark = any(finding.reason is Reason.DISABLED for finding in findings)

@@ -1,11 +1,12 @@
 """Stages: an ImageVersion that shall be Disabled or Retired, image by image. Owns its condition RetentionReady.
 
-Deprecated, its protection taken off, and, where evidence says that nobody uses it, disabled; when that has lasted long enough, and evidence
-says so once more, deregistered with its snapshots. Each step but the last is undone by another stage. A version that is used in one region
-stays in all of them: half a version helps nobody who has to go back to it.
+Deprecated, and, where evidence says that nobody uses it, its protection taken off and disabled; when that has lasted long enough, and
+evidence says so once more, deregistered with its snapshots. Each step but the last is undone by another stage. A version that is used in
+one region stays in all of them: half a version helps nobody who has to go back to it.
 """
 
 from dataclasses import dataclass, replace
+from enum import IntEnum
 
 from goldenami.api.reasons import Outcome, Reason
 from goldenami.plan import deprecation, protection, retirement, undo
@@ -16,6 +17,19 @@ from goldenami.plan.evidence import Objection, objection
 from goldenami.plan.observed import Finding, Need, NeedKind, Observed, ours
 from goldenami.plan.retirement import UNUSABLE
 from goldenami.plan.values import Image, RegionView
+
+
+class Rank(IntEnum):
+    """How far an image is. What takes one away waits until no other region is behind: half a version helps nobody."""
+
+    PROTECTED = 0
+    """Its protection is taken off next."""
+    AVAILABLE = 1
+    """It is disabled next."""
+    WAITING = 2
+    OVER = 3
+    """It is removed next, which cannot be undone."""
+    GONE = 4
 
 
 @dataclass(frozen=True)
@@ -29,9 +43,8 @@ class Step:
     outcome: Outcome | None = None
     """Where it is another than the reason's own."""
     away: tuple[Action, ...] = ()
-    """What takes the image away from those who launch it: only where no region objects."""
-    last: bool = False
-    """That cannot be undone, so it waits until all regions have come so far."""
+    """What takes the image, or what protects it, away from those who launch it: only where no region objects."""
+    rank: Rank = Rank.WAITING
 
 
 def look(version: Version, observed: Observed) -> tuple[Finding, ...]:
@@ -42,14 +55,16 @@ def look(version: Version, observed: Observed) -> tuple[Finding, ...]:
     sweeping = version.stage == "Retired" and not any(_images(version, view) for view in observed.regions.values())
     found = {region: _region(version, view, observed, sweeping=sweeping) for region, view in sorted(observed.regions.items())}
     objecting = {region: step.reason for region, (_, step) in found.items() if step.reason not in _UNDERWAY}
-    behind = [region for region, (_, step) in found.items() if not step.last and step.reason is not Reason.RETIRED]
+    ranks = {region: step.rank for region, (_, step) in found.items()}
     unread = any(step.needs for _, step in found.values())
     return tuple(
-        _finding(region, image, step, objecting, behind if step.last else [], unread=unread) for region, (image, step) in found.items()
+        _finding(region, image, step, objecting, [other for other, rank in ranks.items() if rank < step.rank], unread=unread)
+        for region, (image, step) in found.items()
     )
 
 
 _UNDERWAY = (Reason.RETIRING, Reason.DISABLED, Reason.RETIRED)
+_NO_USE = {Reason.TOO_YOUNG, Reason.COOLING_DOWN}
 
 
 def _finding(region: str, image: Image | None, step: Step, objecting: dict[str, Reason], behind: list[str], *, unread: bool) -> Finding:
@@ -58,10 +73,12 @@ def _finding(region: str, image: Image | None, step: Step, objecting: dict[str, 
         return told
     if objecting:
         # The regions that object say why.
-        reason = Reason.TOO_YOUNG if set(objecting.values()) == {Reason.TOO_YOUNG} else Reason.STILL_IN_USE
+        reasons = set(objecting.values())
+        reason = reasons.pop() if len(reasons) == 1 and reasons <= _NO_USE else Reason.STILL_IN_USE
         return replace(told, reason=reason, message=f"{step.message} once {', '.join(objecting)} lets the version go")
     if behind:
-        return replace(told, reason=Reason.DISABLED, message=f"{step.message} when {', '.join(behind)} has come so far")
+        reason = Reason.DISABLED if step.rank is Rank.OVER else Reason.RETIRING
+        return replace(told, reason=reason, message=f"{step.message} when {', '.join(behind)} has come so far")
     return replace(told, actions=(*step.actions, *step.away))
 
 
@@ -84,12 +101,12 @@ def _region(version: Version, view: RegionView, observed: Observed, *, sweeping:
     there = [image for image in images if image.state != "lost"]
     if not there:
         left = retirement.leftovers(version, view, observed, everything=True) if sweeping else None
-        return None, _swept(left) if left else Step(Reason.RETIRED, f"nothing is left in {region}")
+        return None, _swept(left) if left else Step(Reason.RETIRED, f"nothing is left in {region}", rank=Rank.GONE)
     return there[0], _together([step(version, view, image, observed) for image in there])
 
 
 def _swept(left: Finding) -> Step:
-    return Step(Reason.RETIRING, left.message, needs=left.needs, away=left.actions, last=True)
+    return Step(Reason.RETIRING, left.message, needs=left.needs, away=left.actions, rank=Rank.OVER)
 
 
 def _together(steps: list[Step]) -> Step:
@@ -102,7 +119,7 @@ def _together(steps: list[Step]) -> Step:
         actions=tuple(action for one in steps for action in one.actions),
         needs=tuple(need for one in steps for need in one.needs),
         away=tuple(action for one in steps for action in one.away),
-        last=all(one.last for one in steps),
+        rank=min(one.rank for one in steps),
     )
 
 
@@ -113,12 +130,9 @@ def step(version: Version, view: RegionView, image: Image, observed: Observed) -
         # Nobody can have launched it, so it is cleared as anywhere else.
         cleared = retirement.step(version, image, observed)
         return Step(Reason.RETIRING, cleared.message, cleared.actions, cleared.needs)
-    marked = deprecation.look(version, view.place.region, image, observed.now)
-    barred = _protected(version, view, image, name, marked)
-    if barred is not None:
-        return barred
     if image.state == "available":
-        return _available(version, view, image, observed, marked)
+        marked = deprecation.look(version, view.place.region, image, observed.now)
+        return _barred(version, image, name, marked) or _available(version, view, image, observed, marked)
     if image.state != "disabled":
         return Step(Reason.RETIRING, f"{name} is {image.state}; it goes when it is available or disabled")
     if not undo.disabled_since(image):
@@ -126,40 +140,46 @@ def step(version: Version, view: RegionView, image: Image, observed: Observed) -
         return Step(Reason.RETIRING, f"{name} is disabled", (_now(view, image, observed),))
     if version.stage == "Disabled" or observed.now - undo.disabled_since(image) < version.disable_for_seconds:
         return Step(Reason.DISABLED, f"{name} is disabled")
-    return _last(version, view, image, observed)
+    return _barred(version, image, name, ()) or _last(version, view, image, observed)
 
 
-def _protected(version: Version, view: RegionView, image: Image, name: str, marked: tuple[Action, ...]) -> Step | None:
-    """What the policy protects it takes the protection from, a day before anything else where there is a cooldown; what somebody else
-    protects stays."""
-    if protection.is_on(image):
-        if version.protection is None:
-            told = f"{name} stays: it is protected from deregistration; switch its deregistration protection off to let it go"
-            return Step(Reason.STILL_IN_USE, told, marked)
-        return Step(Reason.RETIRING, f"{name} is no longer protected", (*marked, UnprotectImage(view.place, image.image_id)))
+def _barred(version: Version, image: Image, name: str, marked: tuple[Action, ...]) -> Step | None:
+    """What somebody else protects stays; and so does, for a day, what the policy protected with a cooldown."""
+    rank = Rank.AVAILABLE if image.state == "available" else Rank.WAITING
+    if protection.is_on(image) and version.protection is None:
+        told = f"{name} stays: it is protected from deregistration; switch its deregistration protection off to let it go"
+        return Step(Reason.STILL_IN_USE, told, marked, rank=rank)
     if protection.is_cooling_down(image):
         told = f"{name} stays until the cooldown of its deregistration protection is over, 24 hours after it was switched off"
-        return Step(Reason.DISABLED if image.state == "disabled" else Reason.STILL_IN_USE, told, marked)
+        return Step(Reason.DISABLED if image.state == "disabled" else Reason.COOLING_DOWN, told, marked, rank=rank)
     return None
+
+
+def _freed(view: RegionView, image: Image, name: str, marked: tuple[Action, ...], rank: Rank) -> Step:
+    return Step(Reason.RETIRING, f"{name} is no longer protected", marked, away=(UnprotectImage(view.place, image.image_id),), rank=rank)
 
 
 def _available(version: Version, view: RegionView, image: Image, observed: Observed, marked: tuple[Action, ...]) -> Step:
     name, region = f"{image.image_id} in {view.place.region}", view.place.region
-    evidence = observed.evidence.get(image.image_id)
+    evidence, guarded = observed.evidence.get(image.image_id), protection.is_on(image)
     needs = () if evidence is not None else (Need(NeedKind.EVIDENCE, region, image.image_id),)
     grants = observed.grants.get(image.image_id)
-    if undo.needs_grants(version) and (grants is None or image.image_id not in observed.fresh_grants):
+    if not guarded and undo.needs_grants(version) and (grants is None or image.image_id not in observed.fresh_grants):
         # Read in this look: whom it is shared with is about to be forgotten by EC2.
         needs = (*needs, Need(NeedKind.GRANTS, region, image.image_id))
     if needs or evidence is None:
-        return Step(Reason.RETIRING, f"looking for users of {name}", marked, needs)
+        return Step(Reason.RETIRING, f"looking for users of {name}", marked, needs, rank=Rank.AVAILABLE)
     if why := objection(evidence, observed.now):
-        return _kept(name, why, marked)
+        # In use a day after its protection was taken off: it is protected again.
+        again = protection.look(version, region, image) if why.reason is Reason.IN_USE and version.protection != "Disabled" else ()
+        return _kept(name, why, (*marked, *again))
+    if guarded:
+        return _freed(view, image, name, marked, Rank.PROTECTED)
     taken = undo.disable(version, view.place, image, observed)
     if taken is None:
         told = f"{name} is not disabled: its tags leave no room to remember whom it is shared with; declare them in spec.sharing"
         return Step(Reason.TOO_MANY_TAGS, told, marked)
-    return Step(Reason.RETIRING, f"{name} is disabled", marked, away=taken)
+    return Step(Reason.RETIRING, f"{name} is disabled", marked, away=taken, rank=Rank.AVAILABLE)
 
 
 def _last(version: Version, view: RegionView, image: Image, observed: Observed) -> Step:
@@ -172,8 +192,10 @@ def _last(version: Version, view: RegionView, image: Image, observed: Observed) 
         # Somebody refers to what cannot be launched: it can be again, and shared as before.
         back = (EnableImage(view.place, image.image_id),) if why.reason is Reason.IN_USE else ()
         return _kept(name, why, back)
+    if protection.is_on(image):
+        return _freed(view, image, name, (), Rank.WAITING)
     found = retirement.removal(version, view, image, observed)
-    return Step(Reason.RETIRING, found.message, needs=found.needs, away=found.actions, last=True)
+    return Step(Reason.RETIRING, found.message, needs=found.needs, away=found.actions, rank=Rank.OVER)
 
 
 def _kept(name: str, why: Objection, actions: tuple[Action, ...]) -> Step:

@@ -110,7 +110,7 @@ FORBIDDEN = Testimony(Source.INSTANCES, problem=Problem(Reason.ACCESS_DENIED, "a
         pytest.param(
             going(), paris(AMI, evidence={"ami-1": evidence("ami-1", at=NOW - 600)}), Reason.EVIDENCE_INCOMPLETE, [], id="so does the stale"
         ),
-        pytest.param(going(), paris(PROTECTED, evidence=UNUSED), Reason.STILL_IN_USE, [], id="what somebody protects stays"),
+        pytest.param(going(), paris(PROTECTED), Reason.STILL_IN_USE, [], id="what somebody protects stays, whoever uses it"),
         pytest.param(
             going(protection="Enabled"),
             paris(PROTECTED, evidence=UNUSED),
@@ -118,7 +118,56 @@ FORBIDDEN = Testimony(Source.INSTANCES, problem=Problem(Reason.ACCESS_DENIED, "a
             [UnprotectImage],
             id="what the policy protects is freed before it is disabled",
         ),
-        pytest.param(going(protection="Enabled"), paris(COOLING, evidence=UNUSED), Reason.STILL_IN_USE, [], id="a cooldown is waited for"),
+        pytest.param(
+            going(protection="Enabled"),
+            paris(PROTECTED, evidence=USED),
+            Reason.STILL_IN_USE,
+            [],
+            id="unless it is in use: then it stays so",
+        ),
+        pytest.param(
+            going(protection="Enabled"),
+            paris(PROTECTED, evidence={"ami-1": evidence("ami-1", FORBIDDEN)}),
+            Reason.EVIDENCE_INCOMPLETE,
+            [],
+            id="or nobody knows",
+        ),
+        pytest.param(
+            going(protection="Enabled"),
+            paris(AMI, evidence=USED),
+            Reason.STILL_IN_USE,
+            [ProtectImage],
+            id="one that is used since is again",
+        ),
+        pytest.param(
+            going(protection="Disabled"),
+            paris(PROTECTED, evidence=USED),
+            Reason.STILL_IN_USE,
+            [],
+            id="nor is it taken off one in use by a policy that wants none",
+        ),
+        pytest.param(going(protection="Enabled"), paris(COOLING), Reason.COOLING_DOWN, [], id="a cooldown is waited for"),
+        pytest.param(
+            going(),
+            paris(dark(deregistration_protection="enabled-without-cooldown")),
+            Reason.DISABLED,
+            [],
+            id="a disabled one may be protected",
+        ),
+        pytest.param(
+            going("Retired"),
+            paris(dark(WEEK, deregistration_protection="enabled-without-cooldown")),
+            Reason.STILL_IN_USE,
+            [],
+            id="until it would go",
+        ),
+        pytest.param(
+            going("Retired", protection="Enabled"),
+            paris(dark(WEEK, deregistration_protection="enabled-without-cooldown"), evidence=UNUSED),
+            Reason.RETIRING,
+            [UnprotectImage],
+            id="then what the policy protects is freed where nobody uses it",
+        ),
         pytest.param(going(), paris(dark()), Reason.DISABLED, [], id="a disabled image is what the stage says"),
         pytest.param(going(), paris(dark(WEEK + 1)), Reason.DISABLED, [], id="for as long as the stage says so"),
         pytest.param(
@@ -165,6 +214,9 @@ def test_a_version_that_is_kept_has_no_stage_to_look_at() -> None:
     [
         pytest.param(going(), paris(AMI), {NeedKind.EVIDENCE}, id="before it is disabled"),
         pytest.param(going("Retired"), paris(dark(WEEK)), {NeedKind.EVIDENCE}, id="and again before it is deregistered"),
+        pytest.param(
+            going(protection="Enabled", sharing=Sharing(declared=False)), paris(PROTECTED), {NeedKind.EVIDENCE}, id="and before it is freed"
+        ),
         pytest.param(going(), paris(dark(), evidence={}), set(), id="in between nobody is asked"),
         pytest.param(
             going(sharing=Sharing(declared=False)),
@@ -206,6 +258,27 @@ def test_regions_go_together(stage: Stage, at_home: Image, in_paris: Image, know
     seen = observed(view(at_home, region=HOME), view(in_paris), evidence=known, fresh_snapshots=frozenset(BOTH))
     of = going(stage, replicas=tuple(map(Replica, BOTH)))
     assert [kinds(finding(of, seen, region).actions) for region in BOTH] == does
+
+
+SAFE, COOL = replace(PROTECTED, image_id="ami-h"), replace(COOLING, image_id="ami-h")
+
+
+@pytest.mark.parametrize(
+    ("at_home", "known", "does", "reasons"),
+    [
+        pytest.param(
+            SAFE, IN_BOTH, [[UnprotectImage], []], [Reason.RETIRING] * 2, id="none is disabled before all of them may be deregistered"
+        ),
+        pytest.param(SAFE, IN_BOTH | USED, [[], []], [Reason.STILL_IN_USE] * 2, id="none is freed while another is used"),
+        pytest.param(COOL, IN_BOTH, [[], []], [Reason.COOLING_DOWN] * 2, id="a cooldown of one is everybody's"),
+        pytest.param(OPEN, IN_BOTH, [DISABLES, DISABLES], [Reason.RETIRING] * 2, id="then they go together"),
+    ],
+)
+def test_regions_are_freed_before_any_goes(at_home: Image, known: Any, does: list[list[type[Action]]], reasons: list[Reason]) -> None:
+    seen = observed(view(at_home, region=HOME), view(AMI), evidence=known, fresh_snapshots=frozenset(BOTH))
+    found = [finding(going(replicas=tuple(map(Replica, BOTH)), protection="Enabled"), seen, region) for region in BOTH]
+    assert [each.reason for each in found] == reasons
+    assert [[kind for kind in kinds(each.actions) if kind is not ProtectImage] for each in found] == does
 
 
 def test_the_last_region_goes_where_the_others_are_gone() -> None:
