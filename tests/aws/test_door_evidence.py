@@ -279,6 +279,32 @@ def test_the_depth_of_launch_template_versions(door: Door, depth: int | None, nu
     assert bool(found.users) is counts
 
 
+@pytest.mark.parametrize(
+    ("number", "counts"),
+    [
+        pytest.param(2, True, id="the second newest of those that are left"),
+        pytest.param(1, False, id="not the third"),
+    ],
+)
+def test_deleted_versions_take_up_no_depth(door: Door, number: int, *, counts: bool) -> None:
+    images = [door.cloud.image() for _ in range(5)]
+    template(door, *images)
+    door.cloud.ec2().modify_launch_template(LaunchTemplateName="web", DefaultVersion="3")
+    assert silent(gather(door, door.cloud.image(), Rules(template_versions=2)))
+    door.cloud.ec2().delete_launch_template_versions(LaunchTemplateName="web", Versions=["4", "5"])
+    assert bool(said(gather(door, images[number - 1], Rules(template_versions=2)), Source.LAUNCH_TEMPLATES).users) is counts
+
+
+def test_a_deleted_version_that_says_resolve_ssm_keeps_nothing(door: Door) -> None:
+    image_id = door.cloud.image()
+    ssm(door).put_parameter(Name="/theirs/words", Value=image_id, Type="String")
+    name = template(door, door.cloud.image(), "resolve:ssm:/theirs/words")
+    assert gather(door, image_id).users == (f"launch template {name}:2 (resolve:ssm:/theirs/words)",)
+    door.cloud.ec2().modify_launch_template(LaunchTemplateName="web", DefaultVersion="1")
+    door.cloud.ec2().delete_launch_template_versions(LaunchTemplateName="web", Versions=["2"])
+    assert silent(gather(door, image_id))
+
+
 def test_what_a_group_names_counts_at_any_depth(door: Door) -> None:
     image_id = door.cloud.image()
     stopped_group(door, image_id)

@@ -66,7 +66,7 @@ def _launches_it(question: Question, group: Group, launch: Launch) -> bool:
     if question.image.image_id not in parameters.resolved(question, [named]):
         return False
     # A version that was deleted since it was read launches nothing.
-    return not launch.template_id or named in templates.present(question.listings, launch.template_id).values()
+    return not launch.template_id or named in templates.present(question, launch.template_id).values()
 
 
 def _image(question: Question, group: Group, launch: Launch) -> str:
@@ -83,7 +83,7 @@ def _image(question: Question, group: Group, launch: Launch) -> str:
         return known[launch.configuration]
     template = templates.listed(question).get(launch.template_id)
     if template is None:
-        if templates.present(question.listings, launch.template_id):
+        if templates.present(question, launch.template_id):
             raise doubtful(question.place, f"Auto Scaling group {group.name} names launch template {launch.template_id}")
         return ""
     number = {"$Latest": template.latest, "$Default": template.default}.get(launch.version) or int(launch.version)

@@ -50,11 +50,11 @@ def resolved(question: Question, references: Iterable[str]) -> Iterator[str]:
 
 def _launchers(question: Question) -> Iterator[str]:
     """Template versions that say `resolve:ssm:`, where the parameter is this image now."""
-    for template in templates.listed(question).values():
-        for number in template.counting(question.rules.template_versions):
-            reference = template.images[number]
-            if reference.startswith(RESOLVE) and question.image.image_id in resolved(question, [reference]):
-                yield f"{templates.told(template.template_id, number)} ({reference})"
+    launching = templates.launching(
+        question, lambda launched: launched.startswith(RESOLVE) and question.image.image_id in resolved(question, [launched])
+    )
+    for told, reference in launching:
+        yield f"{told} ({reference})"
 
 
 def _is_ours(question: Question, name: str) -> bool:

@@ -4,8 +4,9 @@ EC2 lists one template's versions a call. A version never changes and its number
 only templates with newer versions are read again; a version may have been deleted, so one that counts as a user is looked at once more.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from goldenami.aws.errors import NotFound
@@ -25,9 +26,9 @@ class Template:
     images: Mapping[int, str] = field(default_factory=dict)
     """By version; of deleted versions as well, as they were."""
 
-    def counting(self, depth: int | None) -> tuple[int, ...]:
-        """The newest versions to that depth; what `$Default` and `$Latest` launch counts in any case."""
-        numbers = sorted(self.images)
+    def counting(self, there: Iterable[int], depth: int | None) -> tuple[int, ...]:
+        """Of those that are there the newest to that depth; what `$Default` and `$Latest` launch counts in any case."""
+        numbers = sorted(there)
         deep = numbers if depth is None else numbers[-depth:] if depth else []
         return tuple(number for number in numbers if number in deep or number in (self.default, self.latest))
 
@@ -42,28 +43,33 @@ def listed(question: Question) -> Templates:
 
 
 def launch_templates(question: Question) -> Testimony:
-    image_id = question.image.image_id
-    found: list[str] = []
+    found = launching(question, lambda launched: launched == question.image.image_id)
+    return Testimony(Source.LAUNCH_TEMPLATES, tuple(told for told, _ in islice(found, MAX_USERS)))
+
+
+def launching(question: Question, wanted: Callable[[str], bool]) -> Iterator[tuple[str, str]]:
+    """The versions that count and launch something wanted: what they are called, and what they launch. Raises AwsError.
+
+    How deep a version lies is told by those that are there: deleted ones are known as they were, and take no place.
+    """
     for template in listed(question).values():
-        named = [number for number in template.counting(question.rules.template_versions) if template.images[number] == image_id]
-        if named:
-            there = present(question.listings, template.template_id)
-            found += [told(template.template_id, number) for number in named if there.get(number) == image_id]
-        if len(found) >= MAX_USERS:
-            break
-    return Testimony(Source.LAUNCH_TEMPLATES, tuple(found[:MAX_USERS]))
+        if any(map(wanted, template.images.values())):
+            there = present(question, template.template_id)
+            for number in template.counting(there, question.rules.template_versions):
+                if wanted(there[number]):
+                    yield f"launch template {template.template_id}:{number}", there[number]
 
 
-def present(listings: Listings, template_id: str) -> Mapping[int, str]:
-    """The versions that are there now; none where the template is gone. Raises AwsError."""
+def present(question: Question, template_id: str) -> Mapping[int, str]:
+    """What the versions launch that are there now; none where the template is gone. Raises AwsError."""
+    return question.listings.get(f"versions of {template_id}", lambda: _present(question.listings, template_id), question.since)
+
+
+def _present(listings: Listings, template_id: str) -> Mapping[int, str]:
     try:
         return _versions(listings, template_id)
     except NotFound:
         return {}
-
-
-def told(template_id: str, number: int) -> str:
-    return f"launch template {template_id}:{number}"
 
 
 def _versions(listings: Listings, template_id: str, newer_than: int = 0) -> Mapping[int, str]:
