@@ -1,12 +1,15 @@
 """Evidence: what each source in AWS says of an image's users. What cannot be read is a problem, and never "nobody"."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from goldenami.aws.evidence import Asked
+from goldenami.aws.errors import FixTheAccess
+from goldenami.aws.evidence import Asked, Listings, Question, parameters
+from goldenami.aws.evidence.references import references
 from goldenami.local.aws import LocalAws
 from goldenami.plan.evidence import Evidence, Rules, Source, Testimony
 from goldenami.plan.identity import OWNER as OWNER_TAG
@@ -216,6 +219,40 @@ def test_a_template_is_named_once_with_its_version(door: Door) -> None:
     image_id = door.cloud.image()
     name = template(door, door.cloud.image(), image_id)
     assert gather(door, image_id).users == (f"launch template {name}:2",)
+
+
+def test_a_parameter_that_was_moved_to_the_image_after_all_were_listed(door: Door) -> None:
+    image_id, other = door.cloud.image(), door.cloud.image()
+    parameter(door, "/golden/web", other)
+    since = door.inventory.now()
+    assert silent(gather(door, image_id, since=since))
+    parameter(door, "/golden/web", image_id, Overwrite=True)
+    assert gather(door, image_id, since=since).users == ("parameter /golden/web",)
+
+
+@pytest.mark.parametrize("forbidden", [False, True])
+def test_a_parameter_that_ec2_still_takes_for_the_image(door: Door, *, forbidden: bool) -> None:
+    """It was moved away while EC2 answered. Where its value cannot be read, nobody knows."""
+    image_id, other = door.cloud.image(), door.cloud.image()
+    parameter(door, "/golden/web", image_id)
+    image = door.inventory.image(door.home, image_id)
+    assert image is not None
+    asked = Asked(OWNER, "1.0.0", Rules(), door.inventory.now())
+    question = Question(Listings(door.home, door.calls, door.inventory.now), image, asked, door.inventory.now())
+    door.fault("hold", operation="ec2.DescribeImageReferences", when="after")
+    with ThreadPoolExecutor(1) as threads:
+        found = threads.submit(references, question)
+        (held,) = door.cloud.aws.lab.held(wait_seconds=10.0)
+        parameter(door, "/golden/web", other, Overwrite=True)
+        parameters.listed(question)
+        if forbidden:
+            door.fault("refuse", operation="ssm.GetParameters", code="AccessDeniedException", status=403)
+        door.cloud.aws.lab.release(held.id)
+        if forbidden:
+            with pytest.raises(FixTheAccess):
+                found.result(20.0)
+        else:
+            assert found.result(20.0) == Testimony(Source.REFERENCES)
 
 
 # --- what uses it no longer ---

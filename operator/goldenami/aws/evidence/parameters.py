@@ -39,6 +39,11 @@ def listed(question: Question) -> Mapping[str, str]:
     return question.listings.get("image parameters", lambda: _read(question.listings), question.since)
 
 
+def current(question: Question, name: str) -> str:
+    """The value of one parameter, read now; empty where there is none. Raises AwsError."""
+    return _ask(question.listings, [name]).get(name, "")
+
+
 def resolved(question: Question, references: Iterable[str]) -> Iterator[str]:
     """The same, with `resolve:ssm:` read now, and without what cannot be resolved: it launches nothing. Raises AwsError."""
     wanted = set(references)

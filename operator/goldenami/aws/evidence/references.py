@@ -53,6 +53,19 @@ def _user(question: Question, resource_type: str, arn: str) -> str:
     if resource_type == TEMPLATE:
         return f"launch template {name}"
     if resource_type == PARAMETER:
-        path = arn.partition(":parameter")[2]
-        return "" if {path, path.removeprefix("/")} & parameters.listed(question).keys() else f"parameter {path}"
+        return _parameter(question, arn.partition(":parameter")[2])
     return recipes.told(arn) if resource_type in RECIPES else f"{resource_type} {arn}"
+
+
+def _parameter(question: Question, path: str) -> str:
+    listed = parameters.listed(question)
+    name = next((each for each in (path, path.removeprefix("/")) if each in listed), None)
+    if name is None:
+        return f"parameter {path}"
+    if listed[name] == question.image.image_id:
+        return ""  # The source of parameters tells it, and whose it is.
+    # EC2 and our listing contradict each other. Nothing says how old EC2's answer is, and the listing may be from before it: the parameter
+    # may have been moved to the image in between. SSM holds the value, so what it says after EC2 has answered is newer than both, and
+    # decides: another value, or none, launches other images by now; and where it does not answer, nobody knows.
+    now = parameters.current(question, name)
+    return f"parameter {path}" if now == question.image.image_id else ""
