@@ -589,6 +589,8 @@ OPERATIONS = {
     "ec2.CreateImageUsageReport": Source.USAGE_REPORTS,
     "ec2.DescribeImageUsageReports": Source.USAGE_REPORTS,
 }
+LATER = {"ec2.DescribeImageUsageReportEntries": Source.USAGE_REPORTS, "ssm.ListTagsForResource": P}
+"""Those that are called when a report is there, and when a parameter names the image."""
 
 
 def things(door: Door) -> str:
@@ -599,9 +601,14 @@ def things(door: Door) -> str:
     return door.cloud.image()
 
 
-@pytest.mark.parametrize(("operation", "source"), OPERATIONS.items())
+@pytest.mark.parametrize(("operation", "source"), (OPERATIONS | LATER).items())
 def test_what_is_forbidden_is_its_source_s_problem_and_needs_a_person(door: Door, operation: str, source: Source) -> None:
     image_id = things(door)
+    if operation in LATER:
+        gather(door, image_id, shared=True)
+        door.cloud.pass_time()
+    if operation == "ssm.ListTagsForResource":
+        own_alias(door, image_id)
     code = {"ec2": "UnauthorizedOperation", "autoscaling": "AccessDenied"}.get(operation.partition(".")[0], "AccessDeniedException")
     door.fault("refuse", operation=operation, code=code, status=403)
     found = said(gather(door, image_id, shared=True), source)
@@ -609,6 +616,19 @@ def test_what_is_forbidden_is_its_source_s_problem_and_needs_a_person(door: Door
     assert (found.problem.reason, found.problem.stalled, found.users) == ("AccessDenied", True, ())
     assert operation.partition(".")[2] in found.problem.message
     assert "us-east-1" in found.problem.message
+
+
+def test_a_report_that_may_not_be_deleted_keeps_no_image(door: Door) -> None:
+    image_id = door.cloud.image()
+    gather(door, image_id, shared=True)
+    door.cloud.pass_time(1.1 * DAY)
+    gather(door, image_id, shared=True)
+    door.cloud.pass_time()
+    door.fault("refuse", operation="ec2.DeleteImageUsageReport", code="UnauthorizedOperation", status=403)
+    assert silent(gather(door, image_id, shared=True))
+    assert len(reports(door)) == 2
+    assert silent(gather(door, image_id, shared=True))
+    assert len(reports(door)) == 1
 
 
 def test_a_region_that_is_down_is_every_source_s_problem_and_passes(door: Door) -> None:

@@ -5,18 +5,21 @@ Ours carry the owner's tag and the state that the image had: what was found out 
 """
 
 import hashlib
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from goldenami.api.reasons import Reason
 from goldenami.aws import translate
-from goldenami.aws.errors import NotFound
+from goldenami.aws.errors import AwsError, NotFound
 from goldenami.aws.evidence.question import Listings, Question
 from goldenami.aws.evidence.references import DEEPEST, INSTANCE, RECIPES, TEMPLATE
 from goldenami.aws.holding import PAGE, paged
 from goldenami.plan.evidence import MAX_USERS, Source, Testimony
 from goldenami.plan.identity import OWNER, PREFIX
 from goldenami.plan.values import Problem
+
+log = logging.getLogger(__name__)
 
 VALID_SECONDS = 86_400.0
 """How old a report may be: what it tells is a day old when it is made."""
@@ -121,7 +124,7 @@ def _create(question: Question, before: Report | None) -> None:
 
 
 def _delete(question: Question, report: Report) -> None:
-    """EC2 admits 2,000 of an account, and keeps each for 30 days."""
+    """EC2 admits 2,000 of an account, and keeps each for 30 days. One that cannot be deleted says nothing of who uses the image."""
     try:
         question.calls.ec2(
             question.place,
@@ -131,6 +134,8 @@ def _delete(question: Question, report: Report) -> None:
         )
     except NotFound:
         return
+    except AwsError as error:
+        log.warning("an old usage report is left to EC2, which deletes it after 30 days: %s", error.problem.message)
 
 
 def _users(question: Question, report: Report) -> tuple[str, ...]:
