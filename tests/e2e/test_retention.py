@@ -228,6 +228,19 @@ def test_what_the_policy_deprecates_is_no_longer_deprecated_when_it_says_so_no_m
     assert deprecation(corner, ids["1.0.0"])
 
 
+def test_a_new_version_that_cannot_be_made_pushes_none_out(corner: World, name: str) -> None:
+    ids = family(corner, name, "1.0.0", "1.1.0", retention={"keepLast": 2})
+
+    missing = {"image": {"id": "ami-0123456789abcdef0"}}
+    corner.apply(declared(corner, name, regions=(HOME,), version="2.0.0", source=missing, retention={"keepLast": 2}))
+    corner.reason("SourceNotFound", name, condition="SourceReady")
+    look_again(corner, name)
+    assert (stage(corner, name, "1.0.0"), state(corner, ids["1.0.0"])) == (None, "available")
+
+    corner.apply(declared(corner, name, regions=(HOME,), version="2.0.1", retention={"keepLast": 2}))
+    until(corner, lambda: state(corner, ids["1.0.0"]) == "disabled", "a good one pushes it out")
+
+
 def test_a_version_expires_and_another_is_kept_for_good(corner: World, name: str) -> None:
     settings = [{"version": "1.0.0", "expiresAt": "2026-01-01T00:00:00Z"}, {"version": "1.1.0", "keep": True}]
     ids = family(corner, name, "1.0.0", "1.1.0", "2.0.0")

@@ -19,6 +19,7 @@ from goldenami.controllers.retained import Kept, Retained
 from goldenami.controllers.world import World
 from goldenami.kube.client import Body
 from goldenami.plan import channels, deprecation, expiry, identity, retention, undo
+from goldenami.plan.candidates import SETTLED
 from goldenami.plan.desired import DISABLE_FOR_SECONDS
 from goldenami.plan.identity import Owner
 from goldenami.plan.retention import Member, Policy
@@ -103,18 +104,18 @@ def _members(
     before: Mapping[str, RetiringStatus],
 ) -> list[Member]:
     owner = Owner(world.installation, declared.namespace, declared.name)
-    images: dict[str, list[Image]] = {version: [] for version in children}
+    images: dict[str, list[tuple[str, Image]]] = {version: [] for version in children}
     for view in views:
         for image in view.images:
             if identity.owner_of(image.tags) == owner and image.state not in GONE and (version := image.tags.get(identity.VERSION)):
-                images.setdefault(version, []).append(image)
-    where = {image.image_id: view.place.region for view in views for image in view.images}
+                images.setdefault(version, []).append((view.place.region, image))
     members = []
     for version in filter(_known, images):
-        child, row = children.get(version), before.get(version)
-        member = _member(declared, version, images[version], child, course)
-        member = _on_its_way(member, child, row, {where[image.image_id] for image in images[version]}, world.now())
-        members.append(_given_back(member, child, images[version]))
+        child, row, regions = children.get(version), before.get(version), {region for region, _ in images[version]}
+        found = [image for _, image in images[version]]
+        member = _on_its_way(_member(declared, version, found, child, course), child, row, regions, world.now())
+        settled = {region for region, image in images[version] if image.state in SETTLED}
+        members.append(_given_back(replace(member, whole=_shall_be(child) <= settled if child else bool(settled)), child, found))
     return members
 
 
@@ -145,6 +146,10 @@ def _member(declared: GoldenImage, version: str, images: Sequence[Image], child:
     )
 
 
+def _shall_be(child: ImageVersion) -> set[str]:
+    return {replica.region for replica in child.spec.replicas}
+
+
 def _on_its_way(member: Member, child: ImageVersion | None, row: RetiringStatus | None, regions: Collection[str], now: float) -> Member:
     """With what its ImageVersion said last, and what was written down of it before."""
     if child is None:
@@ -162,7 +167,7 @@ def _on_its_way(member: Member, child: ImageVersion | None, row: RetiringStatus 
         disabled_since=noted if gone else member.disabled_since,
         noted=bool(noted) and noted == member.disabled_since,
         gone=gone,
-        partly_gone=child.spec.stage == "Retired" and bool({replica.region for replica in child.spec.replicas} - set(regions)),
+        partly_gone=child.spec.stage == "Retired" and not _shall_be(child) <= set(regions),
         kept=going and told in KEPT,
         settled=not unheard,
         tried_at=0.0 if going else retiring.tried_at(row) or left_its_turn,

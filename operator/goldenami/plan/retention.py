@@ -58,6 +58,8 @@ class Member:
     held: str = ""
     """Why it stays whatever the policy says: `it is declared`, `channel stable names it`, `keep is true`."""
     expires_at: float | None = None
+    whole: bool = True
+    """It has an image that is or can be made available in every region it is declared for."""
     gone: bool = False
     """Nothing is left of it in AWS."""
     partly_gone: bool = False
@@ -105,7 +107,7 @@ def _candidate(member: Member, family: Sequence[Member], policy: Policy | None, 
     """Why the version may go; empty while anything keeps it."""
     if member.held:
         return ""
-    if member.expires_at is not None and member.expires_at <= now:
+    if _expired(member, now):
         return "it has expired"
     if member.stage in GOING and not member.made_at:
         # No image is left to tell its age: to keep it now would be to make it anew.
@@ -115,9 +117,19 @@ def _candidate(member: Member, family: Sequence[Member], policy: Policy | None, 
     return "" if any(keeps(member, family, policy, now) for keeps in _LIMITS) else "no limit of the policy keeps it"
 
 
-def _among_the_last(member: Member, family: Sequence[Member], policy: Policy, _now: float) -> bool:
-    """`family` is in the order of SemVer, and of creation where only what follows a + differs."""
-    return policy.keep_last is not None and member in family[-policy.keep_last :]
+def _expired(member: Member, now: float) -> bool:
+    return not member.held and member.expires_at is not None and member.expires_at <= now
+
+
+def _among_the_last(member: Member, family: Sequence[Member], policy: Policy, now: float) -> bool:
+    """`family` is in the order of SemVer, and of creation where only what follows a + differs.
+
+    Only what can be launched counts: a new version that is not made yet, or never will be, pushes no good one out.
+    """
+    if policy.keep_last is None:
+        return False
+    higher = family[family.index(member) + 1 :]
+    return sum(one.whole and not _expired(one, now) for one in higher) < policy.keep_last
 
 
 def _young(member: Member, _family: Sequence[Member], policy: Policy, now: float) -> bool:

@@ -40,6 +40,30 @@ EVERYTHING = Policy(keep_last=1, most_per_run=100)
         pytest.param(LAST_TWO, family("10.0.0", "9.0.0", "2.0.0"), ["2.0.0"], id="versions are ordered as SemVer, not as words"),
         pytest.param(LAST_TWO, family("2.0.0-rc.1", "2.0.0", "1.0.0"), ["1.0.0"], id="a pre-release counts as a version"),
         pytest.param(
+            LAST_TWO,
+            (*family("1.0.0", "2.0.0"), made("3.0.0", whole=False)),
+            [],
+            id="a version that has no image yet, or not everywhere, pushes none out",
+        ),
+        pytest.param(
+            replace(LAST_TWO, most_per_run=9),
+            (*family("1.0.0", "2.0.0", "3.0.0"), made("1.5.0", whole=False), made("9.0.0", whole=False, held="it is declared")),
+            ["1.0.0", "1.5.0"],
+            id="one that is not whole goes like any other",
+        ),
+        pytest.param(
+            LAST_TWO,
+            (*family("1.0.0", "2.0.0"), made("3.0.0", expires_at=NOW - 1)),
+            ["3.0.0"],
+            id="nor does one that has expired",
+        ),
+        pytest.param(
+            LAST_TWO,
+            (*family("1.0.0", "2.0.0"), made("3.0.0", expires_at=NOW - 1, held="it is declared")),
+            ["1.0.0"],
+            id="unless it stays all the same",
+        ),
+        pytest.param(
             replace(LAST_TWO, keep_for_seconds=200 * DAY_SECONDS),
             family("1.0.0", "2.0.0", "3.0.0"),
             [],
@@ -306,6 +330,7 @@ members = st.builds(
     expires_at=st.none() | times,
     kept=st.booleans(),
     settled=st.booleans(),
+    whole=st.booleans(),
     deprecated=st.booleans(),
     restored=st.booleans(),
     tried_at=times,
