@@ -7,9 +7,12 @@ from typing import Any
 
 import pytest
 
-from goldenami.aws.errors import FixTheAccess
+from goldenami.aws.errors import FixTheAccess, Wait
 from goldenami.aws.evidence import Asked, Listings, Question, parameters
+from goldenami.aws.evidence.groups import auto_scaling_groups, launch_configurations
+from goldenami.aws.evidence.question import Ask
 from goldenami.aws.evidence.references import references
+from goldenami.aws.evidence.templates import launch_templates
 from goldenami.local.aws import LocalAws
 from goldenami.plan.evidence import Evidence, Rules, Source, Testimony
 from goldenami.plan.identity import OWNER as OWNER_TAG
@@ -32,6 +35,14 @@ def gather(door: Door, image_id: str, rules: Rules | None = None, **changes: Any
     assert image is not None
     asked = Asked(OWNER, "1.0.0", rules or Rules(), door.inventory.now(), shared=False)
     return door.inventory.evidence(door.home, image, replace(asked, **changes))
+
+
+def asking(door: Door, image_id: str) -> Question:
+    """For what one source says after another, with things that happen in between."""
+    image = door.inventory.image(door.home, image_id)
+    assert image is not None
+    asked = Asked(OWNER, "1.0.0", Rules(), door.inventory.now())
+    return Question(Listings(door.home, door.calls, door.inventory.now), image, asked, door.inventory.now())
 
 
 def said(found: Evidence, source: Source) -> Testimony:
@@ -119,6 +130,11 @@ def group_that_overrides_the_image(door: Door, image_id: str) -> None:
 def group_of_a_parameter(door: Door, image_id: str) -> None:
     parameter(door, "/golden/web", image_id)
     template(door, "resolve:ssm:/golden/web")
+    group(door, **of_template())
+
+
+def group_of_a_template(door: Door, image_id: str) -> None:
+    template(door, image_id)
     group(door, **of_template())
 
 
@@ -235,10 +251,7 @@ def test_a_parameter_that_ec2_still_takes_for_the_image(door: Door, *, forbidden
     """It was moved away while EC2 answered. Where its value cannot be read, nobody knows."""
     image_id, other = door.cloud.image(), door.cloud.image()
     parameter(door, "/golden/web", image_id)
-    image = door.inventory.image(door.home, image_id)
-    assert image is not None
-    asked = Asked(OWNER, "1.0.0", Rules(), door.inventory.now())
-    question = Question(Listings(door.home, door.calls, door.inventory.now), image, asked, door.inventory.now())
+    question = asking(door, image_id)
     door.fault("hold", operation="ec2.DescribeImageReferences", when="after")
     with ThreadPoolExecutor(1) as threads:
         found = threads.submit(references, question)
@@ -640,6 +653,26 @@ def test_a_region_that_is_down_is_every_source_s_problem_and_passes(door: Door) 
     assert {testimony.source for testimony in found.testimonies if testimony.problem} == set(OPERATIONS.values())
     assert found.problem is not None
     assert not found.problem.stalled
+
+
+@pytest.mark.parametrize(
+    ("listed", "use"),
+    [
+        pytest.param(launch_templates, group_of_a_template, id="a template"),
+        pytest.param(launch_configurations, group_of_a_configuration, id="a launch configuration"),
+    ],
+)
+def test_a_group_that_names_what_was_not_listed_makes_the_listing_doubtful(door: Door, listed: Ask, use: Use) -> None:
+    """It was made after that was listed, and before the groups were: nobody is not who was found."""
+    image_id = door.cloud.image()
+    question = asking(door, image_id)
+    assert listed(question).users == ()
+    use(door, image_id)
+    with pytest.raises(Wait) as raised:
+        auto_scaling_groups(question)
+    assert "Auto Scaling group web" in raised.value.problem.message
+    assert not raised.value.problem.stalled
+    assert gather(door, image_id).users
 
 
 # --- how much it costs ---
