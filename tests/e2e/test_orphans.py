@@ -151,17 +151,20 @@ def test_one_that_is_locked_says_so_and_keeps_no_other(corner: World, name: str)
     _, first = left_behind(corner, name)
     _, second = left_behind(corner, name)
     refused, other = sorted((first, second))
-    fault = corner.aws.lab.add_fault(
-        "refuse", operation="ec2.DeleteSnapshot", account=corner.account, region=AWAY, code="OperationNotPermitted", times=1
-    )
+    locked = {"operation": "ec2.DeleteSnapshot", "account": corner.account, "resource": refused, "code": "OperationNotPermitted"}
+    fault = corner.aws.lab.add_fault("refuse", **locked, times=1000)
 
     date_back(corner, refused)
     date_back(corner, other)
     look_again(corner, name)
 
     until(corner, lambda: not exists(corner, other), "the other gone")
+    told = until(corner, lambda: orphans(corner, name).get(refused, {}).get("message"), "the refusal told")
+    assert all(word in told for word in (refused, AWAY))
+    assert exists(corner, refused)
     corner.aws.lab.remove_fault(fault)
-    until(corner, lambda: not exists(corner, refused) or "message" in orphans(corner, name).get(refused, {}), "the refusal told")
+    look_again(corner, name)
+    until(corner, lambda: not exists(corner, refused), "gone when it is no longer locked")
 
 
 @pytest.mark.parametrize("policy", ["Observe"])
