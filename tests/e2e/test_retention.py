@@ -190,6 +190,28 @@ def test_a_channel_that_names_a_disabled_version_gets_it_back_as_it_was(corner: 
     assert "goldenami.dev/disabled-since" not in tags_of(image)
 
 
+def test_a_channel_that_names_what_is_retired_stays_and_says_what_there_is(corner: World, name: str) -> None:
+    channels = [{"name": "stable", "version": "2.0.0"}]
+    spec = {"aliases": [{"parameter": "/{image}/{channel}"}]}
+    ids = {version: old_image(corner) for version in ("1.0.0", "1.1.0", "2.0.0")}
+    for version, image_id in ids.items():
+        corner.apply(manifest(corner, name, version, image_id, channels=[{"name": "stable", "version": version}], **spec))
+        corner.ready(name)
+    retain(corner, name, keepLast=2, retire={"disableFor": "0s"})
+    corner.gone(iv(name, "1.0.0"), "imageversion")
+
+    corner.patch("goldenimage", name, {"spec": {"channels": [{"name": "stable", "version": "1.0.0"}]}})
+    condition = corner.reason("UnknownVersion", name)
+
+    assert all(part in condition["message"] for part in ("1.0.0", "is gone", "2.0.0, 1.1.0"))
+    stalled = corner.condition("goldenimage", name, "Stalled")
+    assert (stalled["status"], stalled["reason"]) == ("True", "UnknownVersion")
+    assert corner.parameter(f"/{name}/stable") == ids["2.0.0"]
+    assert corner.get("imageversion", iv(name, "1.0.0")) is None
+    corner.patch("goldenimage", name, {"spec": {"channels": channels}})
+    corner.ready(name)
+
+
 def test_grants_that_nobody_declared_come_back_with_a_policy_that_is_taken_back(corner: World, name: str) -> None:
     ids = family(corner, name, "1.0.0", "2.0.0")
     corner.ec2().modify_image_attribute(ImageId=ids["1.0.0"], LaunchPermission={"Add": [{"UserId": corner.partner}]})
