@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from goldenami.kube.errors import KubeNotFound
 from goldenami.local.aws import LocalAws
 from goldenami.local.kubernetes import ControlPlane, Programs
 from support.kubernetes import CRDS
@@ -148,7 +149,8 @@ def lose_everything(world: World) -> None:
     """As if etcd were new: no object, and no controller to say goodbye."""
     for kind, names in (("goldenimage", ["web"]), ("imageversion", [f"web-{version}" for version in VERSIONS])):
         for name in names:
-            world.patch(kind, name, {"metadata": {"finalizers": None}})
-            if world.get(kind, name):
+            # An ImageVersion goes with its GoldenImage, and may be gone by now.
+            with suppress(KubeNotFound):
+                world.patch(kind, name, {"metadata": {"finalizers": None}})
                 world.delete(kind, name)
     eventually(lambda: not rendered(world) and world.get("goldenimage", "web") is None, "an empty cluster")
