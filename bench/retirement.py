@@ -24,11 +24,10 @@ AGE_SECONDS = 100 * 86_400.0
 NAME = "app"
 NEWEST = "2.0.0"
 OTHER_READS = frozenset({
-    "ec2.DescribeImageAttribute", "ec2.DescribeRegions", "ec2.DescribeSnapshotAttribute", "ec2.DescribeSnapshots", "kms.ListGrants",
-    "ssm.GetParameters", "sts.GetCallerIdentity",
+    "ec2.DescribeImageAttribute", "ec2.DescribeImages", "ec2.DescribeRegions", "ec2.DescribeSnapshotAttribute", "ec2.DescribeSnapshots",
+    "kms.ListGrants", "ssm.GetParameters", "sts.GetCallerIdentity",
 })  # fmt: skip
-"""Reads that belong to the work itself: snapshots, grants, who we are. All others ask who uses an image, or what it says of itself: its
-place is listed for that, and right before each step it is read by its id."""
+"""Reads that belong to the work itself: listings, grants, who we are. All others ask who uses an image."""
 REPORTS = frozenset({"ec2.CreateImageUsageReport", "ec2.DeleteImageUsageReport"})
 """Writes that do: EC2 makes a report of the use in other accounts on demand."""
 
