@@ -13,7 +13,7 @@ import pytest
 from goldenami.kube.errors import KubeNotFound
 from goldenami.local.aws import LocalAws
 from goldenami.local.kubernetes import ControlPlane, Programs
-from support.kubernetes import CRDS
+from support.kubernetes import serve_kinds
 from support.operator import AWAY, HOME, Body, OperatorProcess, World, eventually, snapshots_of, tags_of
 from support.process import environment, running
 from support.questions import mutations, newest_call
@@ -25,8 +25,7 @@ VERSIONS = ("1.0.0", "1.1.0")
 def plane(programs: Programs) -> Iterator[ControlPlane]:
     """Without the operator that other tests share: it would serve these namespaces, too."""
     with ControlPlane.start(programs=programs) as plane:
-        plane.run_kubectl("apply", "--server-side", "-f", CRDS)
-        plane.run_kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", CRDS)
+        serve_kinds(plane)
         yield plane
 
 

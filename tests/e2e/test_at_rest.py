@@ -3,14 +3,12 @@
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-
-import pytest
 
 from goldenami.controllers.reconcilers import AUDIT_CALLS, audit_seconds
 from goldenami.local.aws import LocalAws
-from goldenami.local.kubernetes import ControlPlane, Programs
+from goldenami.local.kubernetes import ControlPlane
 from goldenami.local.kubernetes.audit import is_write
 from support.kubernetes import CRDS
 from support.operator import AWAY, FAR, HOME, Body, World, eventually, operator
@@ -22,16 +20,6 @@ RESYNCS = 3
 AUDITED = frozenset({"DescribeImageAttribute", "DescribeSnapshotAttribute", "ListGrants"})
 OTHERS = ("kubectl/", "kube-controller-manager/")
 """User agents that are not the operator's. It has two, its own client's and that of kopf, and whatever a library may bring."""
-
-
-@pytest.fixture
-def own_plane(programs: Programs) -> Iterator[ControlPlane]:
-    """A control plane that nobody else writes to, and that may be wiped."""
-    with ControlPlane.start(programs=programs) as plane:
-        plane.run_kubectl("apply", "--server-side", "-f", CRDS)
-        plane.run_kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", CRDS)
-        plane.run_kubectl("create", "namespace", "images")
-        yield plane
 
 
 def kubernetes_writes(plane: ControlPlane) -> Counter[str]:

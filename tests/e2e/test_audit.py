@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from goldenami.local.aws import LocalAws
-from goldenami.local.kubernetes import ControlPlane, Programs
-from support.kubernetes import CRDS
+from goldenami.local.kubernetes import ControlPlane
 from support.operator import HOME, World, eventually, operator, snapshots_of
 from support.questions import mutations, newest_call
 from support.scenes import declared, image_of, iv
@@ -18,16 +15,6 @@ from support.scenes import declared, image_of, iv
 STRANGER = "777777777777"
 AUDITED_WITHIN_SECONDS = 60.0
 """The audit follows a resync's listing, and reads a few of the permissions that were read longest ago, or never."""
-
-
-@pytest.fixture
-def own_plane(programs: Programs) -> Iterator[ControlPlane]:
-    """Without the operator that other tests share: it would serve these namespaces, too."""
-    with ControlPlane.start(programs=programs) as plane:
-        plane.run_kubectl("apply", "--server-side", "-f", CRDS)
-        plane.run_kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", CRDS)
-        plane.run_kubectl("create", "namespace", "images")
-        yield plane
 
 
 def test_what_changes_after_a_restart_is_found_without_anybody_asking(

@@ -21,7 +21,7 @@ from goldenami.controllers.operator import Exit
 from goldenami.kube.lease import LeaseTiming
 from goldenami.local.aws import LocalAws
 from goldenami.local.kubernetes import ControlPlane, Programs
-from support.kubernetes import CRDS
+from support.kubernetes import serve_kinds
 from support.operator import AWAY, FAR, HOME, Body, OperatorProcess, World, eventually
 from support.process import environment, running
 from support.questions import declared, mutations, newest_call
@@ -42,13 +42,8 @@ def slow_aws() -> Iterator[LocalAws]:
 def own_plane(programs: Programs) -> Iterator[ControlPlane]:
     """Without the operator that other tests share: it would serve these namespaces, too."""
     with ControlPlane.start(programs=programs) as plane:
-        serve_our_kinds(plane)
+        serve_kinds(plane)
         yield plane
-
-
-def serve_our_kinds(plane: ControlPlane) -> None:
-    plane.run_kubectl("apply", "--server-side", "-f", CRDS)
-    plane.run_kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", CRDS)
 
 
 @pytest.fixture
@@ -184,7 +179,7 @@ def test_an_api_server_that_is_away_for_a_while_is_waited_for_and_one_away_for_l
             site.tail = process.tail
             # It has been started before the kinds exist: that is no reason to end.
             eventually(lambda: said(process, "install the CustomResourceDefinitions"), "it says what is missing", told=process.tail)
-            serve_our_kinds(plane)
+            serve_kinds(plane)
             site.apply(everywhere(site))
             eventually(lambda: copying(site), "copies run", told=process.tail)
 

@@ -41,6 +41,15 @@ def served_plane(programs: Programs) -> Iterator[ControlPlane]:
         yield plane
 
 
+@pytest.fixture
+def own_plane(programs: Programs) -> Iterator[ControlPlane]:
+    """One with our kinds and a namespace `images`, for one test: nobody else serves it or writes to it, and it may be wiped or stopped."""
+    with ControlPlane.start(programs=programs) as plane:
+        serve_kinds(plane)
+        plane.run_kubectl("create", "namespace", "images")
+        yield plane
+
+
 @pytest.fixture(scope="session")
 def apply_crds(control_plane: ControlPlane) -> None:
     """The kinds of `crds/`, served by the shared control plane."""

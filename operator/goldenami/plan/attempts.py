@@ -33,8 +33,8 @@ def wait_seconds(now: float, failed: Image) -> float:
     that took an hour to fail has waited.
     """
     elapsed = now - failed.created_epoch_seconds
-    longer = place_in_series(identity.attempt_of(failed.tags)) - 1
-    wait = min(RETRY_BASE_SECONDS * RETRY_FACTOR**longer, RETRY_CAP_SECONDS)
+    earlier = place_in_series(identity.attempt_of(failed.tags)) - 1
+    wait = min(RETRY_BASE_SECONDS * RETRY_FACTOR**earlier, RETRY_CAP_SECONDS)
     # A creation in the future means that the clocks disagree; then the cap on attempts alone has to do.
     return max(0.0, wait - elapsed) if elapsed >= 0 else 0.0
 
