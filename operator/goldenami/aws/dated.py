@@ -15,11 +15,22 @@ FAILURE_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
-class _Reading(Generic[T]):
+class Reading(Generic[T]):
+    """What one reading gave: a value, or why there is none."""
+
     value: T | None
     error: AwsError | None
     began_epoch_seconds: float
     ended_epoch_seconds: float
+    shared: bool = False
+    """It was about several things, and its error may be of one of them."""
+
+
+def usable(reading: Reading[T] | None, not_older_than: float, now: float) -> Reading[T] | None:
+    """The reading, where it began late enough, and its failure, if it is one, is not old."""
+    if reading is None or reading.began_epoch_seconds < not_older_than:
+        return None
+    return None if reading.error and now - reading.ended_epoch_seconds > FAILURE_SECONDS else reading
 
 
 class Dated(Generic[T]):
@@ -33,8 +44,8 @@ class Dated(Generic[T]):
         self._clock = clock
         self._idle = threading.Condition()
         self._reading = False
-        self._last: _Reading[T] | None = None
-        self._good: _Reading[T] | None = None
+        self._last: Reading[T] | None = None
+        self._good: Reading[T] | None = None
 
     def get(self, not_older_than: float) -> T:
         """`not_older_than` in epoch seconds. Raises the reading's AwsError."""
@@ -64,28 +75,25 @@ class Dated(Generic[T]):
         """Takes this for a reading of that moment, where nothing was read yet and nothing is in flight."""
         with self._idle:
             if self._last is None and not self._reading:
-                self._last = self._good = _Reading(value, None, began_epoch_seconds, began_epoch_seconds)
+                self._last = self._good = Reading(value, None, began_epoch_seconds, began_epoch_seconds)
 
     def expire(self) -> None:
         """Whoever asks next reads again, however old a value would do."""
         with self._idle:
             self._last = None
 
-    def _fresh(self, not_older_than: float) -> _Reading[T] | None:
-        last = self._last
-        if last is None or last.began_epoch_seconds < not_older_than:
-            return None
-        return None if last.error and self._clock() - last.ended_epoch_seconds > FAILURE_SECONDS else last
+    def _fresh(self, not_older_than: float) -> Reading[T] | None:
+        return usable(self._last, not_older_than, self._clock())
 
-    def _read_now(self) -> _Reading[T]:
+    def _read_now(self) -> Reading[T]:
         began = self._clock()
-        done: _Reading[T] | None = None
+        done: Reading[T] | None = None
         try:
             value = self._read()
-            done = _Reading(value, None, began, self._clock())
+            done = Reading(value, None, began, self._clock())
             return done
         except AwsError as error:
-            done = _Reading(None, error, began, self._clock())
+            done = Reading(None, error, began, self._clock())
             return done
         finally:
             with self._idle:

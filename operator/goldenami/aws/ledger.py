@@ -61,6 +61,9 @@ class Ledger(Generic[V]):
         self._folds: dict[str, list[_Fold[V]]] = {}
         self._ids: dict[str, dict[str, dict[str, None]]] = {}
         self._was_listed = False
+        self._listed_at = 0.0
+        self._read_at: dict[str, float] = {}
+        """Of those that were read by their ids since the last listing began."""
 
     def of(self, owner: str, version: str | None = None) -> Iterable[tuple[str, V]]:
         """Of one owner, or of one of its versions."""
@@ -95,11 +98,13 @@ class Ledger(Generic[V]):
         before, first = self.values, not self._was_listed
         now = dict(listing)
         for name in list(self._folds):
-            value = self._folded(name, now.get(name), began)
-            if value is None:
-                now.pop(name, None)
-            else:
-                now[name] = value
+            value, self._folds[name] = self._folded(name, now.get(name), began)
+            _set(now, name, value)
+        self._folds = {name: folds for name, folds in self._folds.items() if folds}
+        self._listed_at = began
+        self._read_at = {name: at for name, at in self._read_at.items() if at > began}
+        for name in self._read_at:
+            _set(now, name, before.get(name))
         # What is equal stays the same object: ten thousand images are not made anew every ten minutes.
         self.values = {name: old if (old := before.get(name)) == value else value for name, value in now.items()}
         self._was_listed = True
@@ -111,11 +116,35 @@ class Ledger(Generic[V]):
         names = (name for name in before.keys() | self.values.keys() if before.get(name) is not self.values.get(name))
         return [(before.get(name), self.values.get(name)) for name in names]
 
-    def _folded(self, name: str, listed: V | None, began: float) -> V | None:
+    def merge_some(self, names: Iterable[str], found: Mapping[str, V], began: float) -> list[tuple[V | None, V | None]]:
+        """Takes a reading of these alone that began then: what differs from before, as (old, new).
+
+        Our own writes are kept until a listing shows them: EC2 may know an id here that it does not list yet.
+        """
+        differences: list[tuple[V | None, V | None]] = []
+        for name in names:
+            old = self.values.get(name)
+            if began < max(self._listed_at, self._read_at.get(name, 0.0)):
+                continue  # What is known is newer.
+            value, _ = self._folded(name, found.get(name), began)
+            self._read_at[name] = began
+            if value == old:
+                continue
+            if value is not None:
+                self._put(name, value)
+                self.vanished.discard(name)
+            else:
+                self._drop(name)
+                self.vanished.add(name)
+            differences.append((old, value))
+        return differences
+
+    def _folded(self, name: str, read: V | None, began: float) -> tuple[V | None, list[_Fold[V]]]:
+        """What was read then with our own writes in it, and those that are still to be kept."""
         kept: list[_Fold[V]] = []
-        value = listed
-        for fold in self._folds[name]:
-            if fold.kind is _Kind.CREATED and listed is None and fold.value is not None:
+        value = read
+        for fold in self._folds.get(name, ()):
+            if fold.kind is _Kind.CREATED and read is None and fold.value is not None:
                 value = self._lost(fold.value) if began - fold.at >= LOST_SECONDS else fold.value
                 kept.append(fold)
             elif fold.kind is _Kind.CHANGED and fold.change is not None and began <= fold.at + SETTLE_SECONDS:
@@ -125,11 +154,7 @@ class Ledger(Generic[V]):
             elif fold.kind is _Kind.GONE and began <= fold.at + LINGER_SECONDS:
                 value = None
                 kept.append(fold)
-        if kept:
-            self._folds[name] = kept
-        else:
-            del self._folds[name]
-        return value
+        return value, kept
 
     def _put(self, name: str, value: V) -> None:
         self._drop(name)
@@ -150,3 +175,10 @@ class Ledger(Generic[V]):
     def _file(self, name: str, value: V) -> None:
         owner, version = key_of(value.tags)
         self._ids.setdefault(owner, {}).setdefault(version, {})[name] = None
+
+
+def _set(values: dict[str, V], name: str, value: V | None) -> None:
+    if value is None:
+        values.pop(name, None)
+    else:
+        values[name] = value

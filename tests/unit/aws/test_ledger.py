@@ -119,6 +119,58 @@ def test_a_change_to_an_unknown_id_is_nothing() -> None:
     assert states(ledger) == {}
 
 
+def test_what_is_read_by_its_id_counts_and_the_others_stay() -> None:
+    ledger = empty()
+    ledger.merge({"a": owned(), "b": owned(), "c": owned()}, 0.0)
+    changes = ledger.merge_some(["a", "b", "x"], {"a": owned("disabled")}, 1.0)
+    assert [(old and old.state, new and new.state) for old, new in changes] == [("available", "disabled"), ("available", None)]
+    assert (states(ledger), ledger.vanished) == ({"a": "disabled", "c": "available"}, {"b"})
+    assert dict(ledger.of("i/n/web")) == ledger.values
+
+
+@pytest.mark.parametrize(
+    ("read_at", "state"),
+    [
+        pytest.param(9.0, "available", id="a reading that began before the listing tells nothing new"),
+        pytest.param(11.0, "disabled", id="one that began after it does"),
+    ],
+)
+def test_the_newer_of_a_listing_and_a_reading_counts_whichever_comes_in_first(read_at: float, state: str) -> None:
+    for reading_first in (True, False):
+        ledger = empty()
+        ledger.merge({"a": owned("pending")}, 0.0)
+        if reading_first:
+            ledger.merge_some(["a"], {"a": owned("disabled")}, read_at)
+        ledger.merge({"a": owned()}, 10.0)
+        if not reading_first:
+            ledger.merge_some(["a"], {"a": owned("disabled")}, read_at)
+        assert states(ledger) == {"a": state}
+    ledger.merge({"a": owned()}, 20.0)
+    assert states(ledger) == {"a": "available"}
+
+
+def test_a_reading_that_is_older_than_the_last_one_tells_nothing() -> None:
+    ledger = empty()
+    ledger.merge({"a": owned()}, 0.0)
+    ledger.merge_some(["a"], {"a": owned("disabled")}, 2.0)
+    assert ledger.merge_some(["a"], {"a": owned()}, 1.0) == []
+    assert states(ledger) == {"a": "disabled"}
+
+
+def test_a_reading_does_not_undo_our_own_writes_and_ends_no_wait_for_a_listing() -> None:
+    ledger = empty()
+    ledger.merge({"a": owned(), "b": owned()}, 0.0)
+    ledger.changed("a", lambda thing: replace(thing, state="disabled"), at=10.0)
+    ledger.gone("b", at=10.0)
+    ledger.created("c", owned("pending"), at=10.0)
+    ledger.merge_some("abc", {"a": owned(), "b": owned()}, 11.0)
+    assert states(ledger) == {"a": "disabled", "c": "pending"}
+    # EC2 knows it by its id, and lists it later.
+    ledger.merge_some("c", {"c": owned()}, 12.0)
+    ledger.merge({"a": owned("disabled"), "b": owned()}, 13.0)
+    assert states(ledger) == {"a": "disabled", "c": "pending"}
+
+
 @pytest.mark.parametrize(
     ("owner", "version", "names"),
     [
@@ -141,6 +193,7 @@ steps = st.lists(
         st.tuples(st.just("changed"), names),
         st.tuples(st.just("gone"), names),
         st.tuples(st.just("merge"), st.sets(names)),
+        st.tuples(st.just("merge some"), st.sets(names)),
     ),
     max_size=30,
 )
@@ -154,6 +207,9 @@ def test_the_index_says_what_the_values_say(done: list[tuple[str, object]], pace
         if kind == "merge":
             assert isinstance(what, set)
             ledger.merge({name: owned() for name in what}, now - pace / 2)
+        elif kind == "merge some":
+            assert isinstance(what, set)
+            ledger.merge_some("ab", {name: owned(version="3.0.0") for name in what}, now - pace / 2)
         elif kind == "created":
             ledger.created(str(what), owned("pending"), now)
         elif kind == "changed":
