@@ -105,8 +105,8 @@ class Ledger(Generic[V]):
         self._read_at = {name: at for name, at in self._read_at.items() if at > began}
         for name in self._read_at:
             _set(now, name, before.get(name))
-        # What is equal stays the same object: ten thousand images are not made anew every ten minutes.
-        self.values = {name: old if (old := before.get(name)) == value else value for name, value in now.items()}
+        # What is the same stays the same object: ten thousand images are not made anew every ten minutes.
+        self.values = {name: old if (old := before.get(name)) and _same(old, value) else value for name, value in now.items()}
         self._was_listed = True
         self.vanished |= before.keys() - self.values.keys()
         self.vanished -= self.values.keys()
@@ -114,7 +114,8 @@ class Ledger(Generic[V]):
         if first:
             return []
         names = (name for name in before.keys() | self.values.keys() if before.get(name) is not self.values.get(name))
-        return [(before.get(name), self.values.get(name)) for name in names]
+        pairs = ((before.get(name), self.values.get(name)) for name in names)
+        return [(old, new) for old, new in pairs if old != new]
 
     def merge_some(self, names: Iterable[str], found: Mapping[str, V], began: float) -> list[tuple[V | None, V | None]]:
         """Takes a reading of these alone that began then: what differs from before, as (old, new).
@@ -128,15 +129,14 @@ class Ledger(Generic[V]):
                 continue  # What is known is newer.
             value, _ = self._folded(name, found.get(name), began)
             self._read_at[name] = began
-            if value == old:
-                continue
             if value is not None:
-                self._put(name, value)
+                self._put(name, old if old is not None and _same(old, value) else value)
                 self.vanished.discard(name)
-            else:
+            elif old is not None:
                 self._drop(name)
                 self.vanished.add(name)
-            differences.append((old, value))
+            if value != old:
+                differences.append((old, value))
         return differences
 
     def _folded(self, name: str, read: V | None, began: float) -> tuple[V | None, list[_Fold[V]]]:
@@ -182,3 +182,8 @@ def _set(values: dict[str, V], name: str, value: V | None) -> None:
         values.pop(name, None)
     else:
         values[name] = value
+
+
+def _same(old: V, new: V) -> bool:
+    """In everything, also what a comparison leaves out because it is no change worth telling, as when an image was launched last."""
+    return vars(old) == vars(new)

@@ -1,7 +1,7 @@
 """The ledger: a listing and our own writes become one truth, whatever order they come in."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import pytest
 from hypothesis import given
@@ -15,6 +15,7 @@ from goldenami.plan.identity import OWNER, RELEASED, VERSION
 class Thing:
     state: str
     tags: Mapping[str, str]
+    launched: int = field(default=0, compare=False)
 
 
 def owned(state: str = "available", owner: str = "i/n/web", version: str = "1.0.0") -> Thing:
@@ -50,6 +51,16 @@ def test_what_is_equal_stays_the_same_object() -> None:
     before = ledger.values["a"]
     ledger.merge({"a": owned()}, 1.0)
     assert ledger.values["a"] is before
+
+
+def test_what_a_comparison_leaves_out_is_no_change_to_tell_and_is_known_all_the_same() -> None:
+    """When an image was launched last is evidence, and was known as it had been listed first."""
+    ledger = empty()
+    ledger.merge({"a": owned()}, 0.0)
+    assert ledger.merge({"a": replace(owned(), launched=1)}, 1.0) == []
+    assert ledger.values["a"].launched == 1
+    assert ledger.merge_some("a", {"a": replace(owned(), launched=2)}, 2.0) == []
+    assert ledger.values["a"].launched == 2
 
 
 def test_a_created_id_stays_pending_until_it_is_listed_and_is_lost_after_ten_minutes() -> None:
