@@ -241,7 +241,7 @@ def test_a_parameter_that_was_moved_to_the_image_after_all_were_listed(door: Doo
     image_id, other = door.cloud.image(), door.cloud.image()
     parameter(door, "/golden/web", other)
     since = door.inventory.now()
-    assert silent(gather(door, image_id, since=since))
+    assert silent(gather(door, door.cloud.image(), since=since))
     parameter(door, "/golden/web", image_id, Overwrite=True)
     assert gather(door, image_id, since=since).users == ("parameter /golden/web",)
 

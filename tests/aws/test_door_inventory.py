@@ -14,6 +14,7 @@ from goldenami.aws.inventory import Inventory
 from goldenami.local.aws import LocalAws, lab
 from goldenami.plan import actions as do
 from goldenami.plan import identity
+from goldenami.plan.evidence import Rules
 from goldenami.plan.identity import Owner
 from goldenami.plan.values import KeyFacts, Principals, RegionView
 from support.door import OWNER, TAGS, VERSION, Door, open_door
@@ -143,7 +144,7 @@ class TestListing:
         assert {len(view.images) for view in views} == {1}
         assert door.counts() == {"ec2.DescribeImages": 1, "ec2.DescribeSnapshots": 1}
 
-    def test_images_that_are_asked_about_at_the_same_time_are_listed_once_for_all(self, door: Door) -> None:
+    def test_images_that_are_asked_about_at_the_same_time_are_read_once_for_all(self, door: Door) -> None:
         """What an image tells of itself is evidence: whose it is, whether it is protected, when it was launched last."""
         images = owned(door, 3)
         look(door)
@@ -153,9 +154,34 @@ class TestListing:
         door.cloud.pass_time(1.0)
         since = door.now
         door.forget_audit()
-        told = [door.inventory.listed_image(door.away, image_id, not_older_than=since) for image_id in images]
+        door.inventory.expect_evidence(door.away, images, Rules())
+        told = [door.inventory.own_image(door.away, image_id, not_older_than=since) for image_id in images]
         assert [image and image.deregistration_protection for image in told] == [None, "enabled-without-cooldown", "disabled"]
         assert door.counts() == {"ec2.DescribeImages": 1}
+        # As every view has them from then on.
+        view = door.inventory.region(door.away, not_older_than=0.0)
+        assert {image.image_id: image.deregistration_protection for image in view.images} == {
+            images[1]: "enabled-without-cooldown",
+            images[2]: "disabled",
+        }
+        assert door.counts() == {"ec2.DescribeImages": 1}
+        assert (OWNER, VERSION) in door.woken
+
+    def test_an_image_that_is_read_by_its_id_costs_nothing_by_what_else_there_is(self, door: Door) -> None:
+        images = owned(door, 201)
+        look(door)
+        door.cloud.pass_time(1.0)
+        door.forget_audit()
+        assert door.inventory.own_image(door.away, images[0], not_older_than=door.now) is not None
+        assert door.counts() == {"ec2.DescribeImages": 1}
+
+    def test_a_new_id_that_ec2_does_not_find_yet_is_known_by_our_own_write(self, door: Door) -> None:
+        lab.current().settings.list_lag_seconds = 100.0
+        image_id = door.effects.perform(do.CopyImage(door.away, door.cloud.image(), "us-east-1", "web", "token", tags=TAGS))
+        door.cloud.pass_time(1.0)
+        image = door.inventory.own_image(door.away, image_id, not_older_than=door.now)
+        assert image is not None
+        assert image.state == "pending"
 
     def test_a_listing_that_was_under_way_during_a_write_does_not_undo_it(self, door: Door) -> None:
         (image_id,) = owned(door)

@@ -8,14 +8,12 @@ from goldenami.aws import translate
 from goldenami.aws.calls import Calls
 from goldenami.aws.dated import Dated
 from goldenami.aws.errors import AwsError, NotFound, region_not_enabled
-from goldenami.aws.holding import PAGE, paged
+from goldenami.aws.holding import FILTER_VALUES, PAGE, paged
 from goldenami.plan.patterns import compiled
 from goldenami.plan.values import Image, KeyFacts, Place, RegionFacts, Snapshot
 
 FACTS_SECONDS = 600.0
 """Block public access takes up to ten minutes to show, so asking more often tells nothing."""
-FILTER_VALUES = 200
-"""Values that one filter of EC2 takes."""
 
 
 class Facts:

@@ -1,11 +1,12 @@
 """One place as the inventory holds it: its images and snapshots, read by paged listings that everybody shares."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from goldenami.aws import translate
+from goldenami.aws.batched import Batched
 from goldenami.aws.calls import Calls
 from goldenami.aws.dated import Dated
 from goldenami.aws.errors import AwsError
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 PAGE = 200
 """Rows a page: the answer of a thousand holds the interpreter for 0.2 s while it is parsed."""
+FILTER_VALUES = 200
+"""Values that one filter of EC2 takes."""
 ASSUMED_EARLIER_SECONDS = 0.001
 """What is assumed is older than what is read at that moment, so that a listing asked for then is made."""
 _BAD_TOKENS = ("InvalidPaginationToken", "InvalidNextToken", "InvalidParameterValue")
@@ -58,12 +61,19 @@ class Holding:
         self._image_of: dict[str, str] = {}
         self._images_read = Dated(self._read_images, clock)
         self._snapshots_read = Dated(self._read_snapshots, clock)
+        self.by_id = Batched(self._read_by_id, clock, most=FILTER_VALUES)
+        """Images of this account as EC2 shows them by their ids, whosever they are and without our own writes."""
         self._whole: RegionView | None = None
         self._changed: set[tuple[Owner, str]] = set()
 
     def read_images(self, not_older_than: float) -> None:
         """Reads the images where the last listing is older. Raises what AWS said."""
         self._images_read.get(not_older_than)
+
+    def read_image(self, image_id: str, not_older_than: float) -> Image | None:
+        """One of ours, by its id and with our own writes; from now on every view has it so. Raises what AWS said."""
+        self.by_id.get(image_id, not_older_than)
+        return self.image(image_id)
 
     def read(self, images_not_older_than: float, snapshots_not_older_than: float) -> None:
         """Reads what is older than asked. Raises what AWS said."""
@@ -195,6 +205,23 @@ class Holding:
             self._note(self._images.merge(listing, began))
             self._image_of = {snapshot: name for name, image in self._images.values.items() for snapshot in image.snapshot_ids}
             self._whole = None
+
+    def _read_by_id(self, image_ids: Sequence[str]) -> Mapping[str, Image]:
+        """By filter, since one unknown id would fail the others."""
+        began = self._clock()
+        answer = self._calls.ec2(
+            self.place,
+            "DescribeImages",
+            lambda ec2: ec2.describe_images(
+                Owners=["self"], Filters=[{"Name": "image-id", "Values": list(image_ids)}], IncludeDisabled=True, IncludeDeprecated=True
+            ),
+        )
+        found = {row["ImageId"]: translate.image(row) for row in answer["Images"] if row.get("State") != "deregistered"}
+        ours = {name: image for name, image in found.items() if image.tags.keys() & {OWNER, RELEASED}}
+        with self._lock:
+            self._note(self._images.merge_some(image_ids, ours, began))
+            self._whole = None
+        return found
 
     def _read_snapshots(self) -> None:
         began = self._clock()

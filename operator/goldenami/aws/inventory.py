@@ -6,7 +6,7 @@ clock the inventory was made with; what this process wrote itself is folded in (
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -20,7 +20,7 @@ from goldenami.aws.holding import Holding
 from goldenami.aws.lanes import Lanes
 from goldenami.aws.parameters import Parameters
 from goldenami.aws.permissions import Permissions
-from goldenami.plan.evidence import Evidence
+from goldenami.plan.evidence import Evidence, Rules
 from goldenami.plan.identity import VERSION, Owner, owner_of
 from goldenami.plan.values import Grants, Image, KeyFacts, Parameter, Past, Place, Problem, RegionFacts, RegionView, Snapshot
 
@@ -148,12 +148,15 @@ class Inventory:
         """
         return self._lanes.map(work, places) if late is None else self._lanes.map_patiently(work, places, PATIENCE_SECONDS, late)
 
-    def listed_image(self, place: Place, image_id: str, *, not_older_than: float) -> Image | None:
-        """As the listing of its place has it, which everybody shares; None where it is not among ours. Raises AwsError."""
+    def own_image(self, place: Place, image_id: str, *, not_older_than: float) -> Image | None:
+        """One of ours, by its id and with our own writes, as every view has it from then on; None where it is not ours. Raises AwsError.
+
+        Many that are asked for at the same time are read together.
+        """
         holding = self._at(place).holding
-        holding.read_images(not_older_than)
+        image = holding.read_image(image_id, not_older_than)
         self._tell(holding.take_changes())
-        return holding.image(image_id)
+        return image
 
     # Permissions.
 
@@ -239,6 +242,16 @@ class Inventory:
     def evidence(self, place: Place, image: Image, asked: Asked) -> Evidence:
         """What every source in AWS says of the image's users; with a problem where it could not be read."""
         return evidence.gather(evidence.Question(self._at(place).listings, image, asked, self._clock()))
+
+    def expect_evidence(self, place: Place, image_ids: Collection[str], rules: Rules) -> None:
+        """These images are asked about in a moment, so that what others read meanwhile is read for them as well. Nothing is read."""
+        kept = self._at(place)
+        kept.holding.by_id.expect(image_ids)
+        evidence.expect(kept.listings, image_ids, rules.template_versions)
+
+    def awaited_evidence(self, place: Place, image: Image, asked: Asked) -> Evidence | None:
+        """Where a report of the use in other accounts is all that was waited for, and still is: that. It allows nothing."""
+        return evidence.awaited(evidence.Question(self._at(place).listings, image, asked, self._clock()))
 
     # Aliases.
 

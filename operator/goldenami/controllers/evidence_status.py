@@ -8,10 +8,11 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from goldenami.api.conditions import cut, timestamp
-from goldenami.api.image_version import EvidenceStatus
+from goldenami.api.image_version import EvidenceStatus, ImageVersion
 from goldenami.kube.client import Body
+from goldenami.plan import retention
 from goldenami.plan.actions import DeregisterImage, DisableImage
-from goldenami.plan.evidence import Evidence, Testimony, listed
+from goldenami.plan.evidence import Evidence, Source, Testimony, listed
 from goldenami.plan.observed import Observed
 from goldenami.plan.values import Image
 from goldenami.plan.whole import Look
@@ -50,6 +51,13 @@ def rows(before: Sequence[EvidenceStatus], look: Look, observed: Observed, acted
     unseen = {name: row for name, row in known.items() if name not in images and row["region"] in going}
     gone = {name: row for name, row in unseen.items() if _allows(row) or row["region"] in unread}
     return list((found | gone).values())[:MAX_ROWS]
+
+
+def waits_for_a_report(declared: ImageVersion) -> bool:
+    """Whether it is on its way out, and EC2 is making a report of the use in other accounts, or could not be asked for it."""
+    told = (finding for row in declared.status.evidence for finding in row.findings if finding.source == Source.USAGE_REPORTS)
+    in_flight = any(replica.state == "pending" for replica in declared.status.replicas)
+    return declared.spec.stage in retention.GOING and not in_flight and any(each.verdict in ("Pending", "Unknown") for each in told)
 
 
 def _allows(row: Body) -> bool:

@@ -15,7 +15,7 @@ from goldenami.controllers.dependents import Family
 from goldenami.plan import observed as plan
 from goldenami.plan.candidates import is_ours
 from goldenami.plan.desired import ImageSource, InstanceSource, SnapshotSource, Version
-from goldenami.plan.evidence import Evidence
+from goldenami.plan.evidence import Evidence, objection
 from goldenami.plan.observed import Need, NeedKind, Observed, Recorded, SourceFacts, key_arns
 from goldenami.plan.values import Image, Place, Principals, Problem, RegionFacts, RegionView, Snapshot
 from goldenami.plan.whole import Look
@@ -161,7 +161,13 @@ class Gatherer:
         by_place: dict[Place, list[Need]] = {}
         for need in sorted(needs):
             by_place.setdefault(self.version.place(need.region), []).append(need)
+        for place, wanted in by_place.items():
+            self._expect(place, [need.subject for need in wanted if need.kind is NeedKind.EVIDENCE])
         self.inventory.at_once(lambda place: self._read_place(by_place[place], observed), by_place)
+
+    def _expect(self, place: Place, image_ids: list[str]) -> None:
+        if image_ids:
+            self.inventory.expect_evidence(place, image_ids, self.version.rules)
 
     def _read_place(self, needs: Iterable[Need], observed: Observed) -> None:
         for need in needs:
@@ -199,26 +205,35 @@ class Gatherer:
     def _gather(self, need: Need, observed: Observed) -> Evidence:
         """What AWS knows of the image's users, and what Kubernetes does.
 
-        The image itself is listed anew: whose it is, when it was launched last and whether it is protected is evidence, too.
+        Whose the image is, when it was launched last and whether it is protected is evidence, too. So where nothing else keeps it, it is
+        read anew by its id, last of all; and where it is not as it was listed, all that was found is judged again with that.
         """
         version, view = self.version, observed.regions[need.region]
-        image = self.inventory.listed_image(view.place, need.subject, not_older_than=self._evidence_since)
+        listed = next(image for image in view.images if image.image_id == need.subject)
+        found = self._found(view.place, listed, observed)
+        if objection(found, self.now()) is not None:
+            return found
+        image = self.inventory.own_image(view.place, need.subject, not_older_than=self._evidence_since)
         if image is None or not is_ours(version, image):
             # The next view of its place no longer has it among ours.
             return Evidence(need.subject, self._evidence_since)
-        family = self.dependents(version, image.image_id, self._evidence_since)
+        return found if image is listed else self._found(view.place, image, observed)
+
+    def _found(self, place: Place, image: Image, observed: Observed) -> Evidence:
+        family = self.dependents(self.version, image.image_id, self._evidence_since)
         asked = Asked(
-            version.owner,
-            version.version,
-            version.rules,
+            self.version.owner,
+            self.version.version,
+            self.version.rules,
             self._evidence_since,
-            shared=self._shared(view.place, image, observed),
             mutable=self.mutable,
             family_goes=family.goes,
             aliases_move=not self.leaving,
         )
-        found = self.inventory.evidence(view.place, image, asked)
-        return replace(found, testimonies=(*found.testimonies, family.testimony, family.named(version)))
+        found = self.inventory.awaited_evidence(place, image, asked)
+        if found is None:
+            found = self.inventory.evidence(place, image, replace(asked, shared=self._shared(place, image, observed)))
+        return replace(found, testimonies=(*found.testimonies, family.testimony, family.named(self.version)))
 
     def _shared(self, place: Place, image: Image, observed: Observed) -> bool:
         """Where it cannot be told, it may be."""

@@ -131,6 +131,9 @@ class ImageVersions:
             return Freshness(now - report.CHANGED_SECONDS, now - report.AT_REST * interval)
         if declared.generation != declared.status.observed_generation:
             return Freshness(now - report.CHANGED_SECONDS, now - report.CHANGED_SECONDS)
+        if evidence_status.waits_for_a_report(declared):
+            # It may go when the report is there, and only after each of its images was read by its id.
+            return Freshness(now - report.CHANGED_SECONDS, now - report.AT_REST * interval)
         if not summary.is_true(declared.status.conditions, ConditionType.READY):
             return Freshness(now - report.POLL_SECONDS, now - report.AT_REST * interval, progress=True)
         return Freshness(now - report.AT_REST * interval, now - report.AT_REST * interval)

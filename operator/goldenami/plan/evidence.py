@@ -146,7 +146,8 @@ def objection(evidence: Evidence, now: float) -> Objection | None:
         outcome = Outcome.STALLED if evidence.problem.stalled else Outcome.RETRYING
         return _incomplete(f"who uses it cannot be told. {_told(evidence, stalled=evidence.problem.stalled)}", outcome)
     if evidence.pending:
-        return _incomplete("; ".join(each.note for each in evidence.testimonies if each.pending), Outcome.PROGRESSING)
+        notes = dict.fromkeys(each.note for each in evidence.testimonies if each.pending)
+        return _incomplete("; ".join(notes), Outcome.PROGRESSING)
     return None
 
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from goldenami.api.image_version import EvidenceStatus
+from goldenami.api.image_version import EvidenceStatus, ImageVersion
 from goldenami.api.reasons import Reason
-from goldenami.controllers.evidence_status import proof, rows
+from goldenami.controllers.evidence_status import proof, rows, waits_for_a_report
 from goldenami.plan.actions import DisableImage
 from goldenami.plan.evidence import Evidence, Source, Testimony
 from goldenami.plan.observed import Finding, Observed
@@ -137,3 +137,38 @@ def test_what_is_told_of_an_image_that_nobody_asks_about_now(
     found = rows(stored_before, look, now, acted)
     assert told(found) == expected
     assert told(rows(stored(*found), look, now)) == expected
+
+
+@pytest.mark.parametrize(
+    ("stage", "verdict", "replica", "waits"),
+    [
+        pytest.param("Retired", "Pending", "disabled", True, id="EC2 is making it"),
+        pytest.param("Disabled", "Unknown", "available", True, id="EC2 could not be asked for it"),
+        pytest.param("Retired", "Unused", "disabled", False, id="it is there"),
+        pytest.param("Retired", "InUse", "disabled", False, id="and names a user"),
+        pytest.param("Retired", "Pending", "pending", False, id="a copy is under way as well"),
+        pytest.param("Active", "Pending", "available", False, id="the version stays, and only an image goes"),
+    ],
+)
+def test_what_waits_for_a_report_alone(stage: str, verdict: str, replica: str, *, waits: bool) -> None:
+    """Its images are read by their ids before anything is done to them, so its places are not listed at every look."""
+    findings = [{"source": "Instances", "verdict": "Pending"}, {"source": "UsageReports", "verdict": verdict}]
+    declared = ImageVersion.from_object(
+        {
+            "metadata": {"name": "web-1.0.0", "namespace": "images", "generation": 3},
+            "spec": {
+                "goldenImage": "web",
+                "version": "1.0.0",
+                "name": "web-1.0.0",
+                "source": {"image": {"id": AMI_ID}},
+                "region": PARIS,
+                "replicas": [{"region": PARIS}],
+                "stage": stage,
+            },
+            "status": {
+                "evidence": [{"imageId": AMI_ID, "region": PARIS, "gatheredAt": "2023-11-14T22:13:20Z", "findings": findings}],
+                "replicas": [{"region": PARIS, "imageId": AMI_ID, "state": replica}],
+            },
+        }
+    )
+    assert waits_for_a_report(declared) is waits

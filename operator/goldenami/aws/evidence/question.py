@@ -1,10 +1,11 @@
-"""What every source of evidence is asked, and what is read once for the images of a place that are asked about at the same time."""
+"""What every source of evidence is asked, and what is read together for the images of a place that are asked about at the same time."""
 
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from goldenami.aws.batched import Batched
 from goldenami.aws.calls import Calls
 from goldenami.aws.dated import Dated
 from goldenami.plan.evidence import Rules, Testimony
@@ -15,7 +16,7 @@ T = TypeVar("T")
 
 
 class Listings:
-    """Listings that are the same for every image of a place. Safe to use from several threads.
+    """Listings that are the same for every image of a place, and readings of many images at once. Safe to use from several threads.
 
     Whoever wants one takes a reading that began after it was asked: images that go at the same time share it, and none trusts an old one.
     """
@@ -26,6 +27,7 @@ class Listings:
         self._clock = clock
         self._lock = threading.Lock()
         self._kept: dict[str, Dated[Any]] = {}
+        self._batched: dict[str, Batched[Any]] = {}
         self._memory: dict[str, dict[Any, Any]] = {}
 
     def get(self, what: str, read: Callable[[], T], since: float) -> T:
@@ -33,6 +35,12 @@ class Listings:
         with self._lock:
             dated: Dated[T] = self._kept.setdefault(what, Dated(read, self._clock))
         return dated.get(since)
+
+    def by_id(self, what: str, read: Callable[[Sequence[str]], Mapping[str, T]], most: int) -> Batched[T]:
+        """What is not listed but asked for by id, at most so many ids a call. `what` names `read`: the first that is given is kept."""
+        with self._lock:
+            batched: Batched[T] = self._batched.setdefault(what, Batched(read, self._clock, most=most))
+        return batched
 
     def each(
         self, what: str, names: Collection[str], read: Callable[[Collection[str]], Mapping[str, str]], since: float

@@ -1,37 +1,54 @@
-"""EC2's own answer, as a second witness. Source: DescribeImageReferences.
+"""EC2's own answer, as a second witness. Source: DescribeImageReferences, up to ten images a call.
 
 It knows instances, launch templates, parameters and recipes of the image's own account and region, and needs a permission of its own and
 the reader's rights to each. Auto Scaling groups, launch configurations and `resolve:ssm:` it does not know.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from goldenami.aws.batched import Batched
 from goldenami.aws.evidence import parameters, recipes
 from goldenami.aws.evidence.instances import ALIVE
-from goldenami.aws.evidence.question import Question
+from goldenami.aws.evidence.question import Listings, Question
 from goldenami.aws.holding import PAGE, paged
 from goldenami.plan.evidence import MAX_USERS, Source, Testimony
 
 DEEPEST = 10_000
 """Versions that a launch template can have; EC2 looks at the newest ten unless it is told otherwise."""
+IMAGES_A_CALL = 10
 INSTANCE, TEMPLATE, PARAMETER = "ec2:Instance", "ec2:LaunchTemplate", "ssm:Parameter"
 RECIPES = ("imagebuilder:ImageRecipe", "imagebuilder:ContainerRecipe")
 
 
+Rows = Sequence[tuple[str, str]]
+"""Type and ARN of what refers to an image."""
+
+
 def references(question: Question) -> Testimony:
-    image_id = question.image.image_id
-    types = _types(question.rules.template_versions)
+    rows = by_image(question.listings, question.rules.template_versions).get(question.image.image_id, question.since) or ()
+    users = [user for resource_type, arn in rows if (user := _user(question, resource_type, arn))]
+    return Testimony(Source.REFERENCES, tuple(users[:MAX_USERS]))
+
+
+def by_image(listings: Listings, depth: int | None) -> Batched[Rows]:
+    """A call has one depth for all of its images."""
+    return listings.by_id(f"references {depth}", lambda image_ids: _read(listings, image_ids, depth), IMAGES_A_CALL)
+
+
+def _read(listings: Listings, image_ids: Sequence[str], depth: int | None) -> Mapping[str, Rows]:
     rows = paged(
-        lambda more: question.calls.ec2(
-            question.place,
+        lambda more: listings.calls.ec2(
+            listings.place,
             "DescribeImageReferences",
-            lambda ec2: ec2.describe_image_references(ImageIds=[image_id], ResourceTypes=types, MaxResults=PAGE, **more),
-            about=image_id,
+            lambda ec2: ec2.describe_image_references(ImageIds=image_ids, ResourceTypes=_types(depth), MaxResults=PAGE, **more),
         ),
         "ImageReferences",
     )
-    users = [user for row in rows if (user := _user(question, row["ResourceType"], row["Arn"]))]
-    return Testimony(Source.REFERENCES, tuple(users[:MAX_USERS]))
+    found: dict[str, list[tuple[str, str]]] = {}
+    for row in rows:
+        found.setdefault(row["ImageId"], []).append((row["ResourceType"], row["Arn"]))
+    return found
 
 
 def _types(depth: int | None) -> list[Any]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from goldenami.api.reasons import Reason
 from goldenami.aws import translate
+from goldenami.aws.batched import Batched
 from goldenami.aws.errors import AwsError, NotFound
 from goldenami.aws.evidence.question import Listings, Question
 from goldenami.aws.evidence.references import DEEPEST, INSTANCE, RECIPES, TEMPLATE
@@ -21,6 +22,9 @@ from goldenami.plan.values import Problem
 
 log = logging.getLogger(__name__)
 
+ASK_AGAIN_SECONDS = 300.0
+"""For how long nobody else is asked while a report is made. A user who appears meanwhile is named after this, and has the image back."""
+REPORTS_A_CALL = 200
 VALID_SECONDS = 86_400.0
 """How old a report may be: what it tells is a day old when it is made."""
 FAILED_SECONDS = 300.0
@@ -43,7 +47,7 @@ def usage_reports(question: Question) -> Testimony:
     if not question.asked.mutable:
         return Testimony(Source.USAGE_REPORTS, note="a report would have to be made, and nothing is changed while only observed")
     ours = _ours(question)
-    about_it = [report for report in ours if report["ImageId"] == question.image.image_id]
+    about_it = _about(question, ours)
     newest = about_it[-1] if about_it else None
     if newest is None or not _counts(question, newest):
         _create(question, newest)
@@ -52,17 +56,48 @@ def usage_reports(question: Question) -> Testimony:
     for old in [report for report in ours if report is not newest and (report in about_it or _expired(question, report))][:MOST_DELETED]:
         _delete(question, old)
     if newest["State"] == "pending":
-        return Testimony(
-            Source.USAGE_REPORTS,
-            pending=True,
-            note=PENDING,
-            pending_since_epoch_seconds=translate.epoch_seconds(newest["CreationTime"]),
-        )
+        return _pending(newest)
     if newest["State"] != "available":
         why = newest.get("StateReason") or "EC2 gave no reason"
         told = f"EC2 could not report the use in other accounts: {why}. It is asked again"
         return Testimony(Source.USAGE_REPORTS, problem=Problem(Reason.EVIDENCE_INCOMPLETE, told))
     return Testimony(Source.USAGE_REPORTS, _users(question, newest))
+
+
+def remember(question: Question) -> None:
+    """Everything was asked a moment ago, nobody was found, and the report is all that is waited for."""
+    _waiting(question)[question.image.image_id] = question.now
+
+
+def awaited(question: Question) -> Testimony | None:
+    """That the report is still being made, where nothing else was waited for a moment ago; None where everything has to be asked.
+
+    It makes no report: whoever uses the image is told before that. Raises AwsError.
+    """
+    asked_at = _waiting(question).get(question.image.image_id)
+    if asked_at is None or question.now - asked_at > ASK_AGAIN_SECONDS or not (question.rules.usage_reports and question.asked.mutable):
+        return None
+    about_it = _about(question, _ours(question))
+    is_made = about_it and about_it[-1]["State"] == "pending" and _counts(question, about_it[-1])
+    return _pending(about_it[-1]) if is_made else None
+
+
+def forget(question: Question) -> None:
+    _waiting(question).pop(question.image.image_id, None)
+
+
+def _waiting(question: Question) -> dict[str, float]:
+    """When everybody was asked about an image whose report is waited for."""
+    return question.listings.memory("usage reports waited for")
+
+
+def _pending(report: Report) -> Testimony:
+    since = translate.epoch_seconds(report["CreationTime"])
+    return Testimony(Source.USAGE_REPORTS, pending=True, note=PENDING, pending_since_epoch_seconds=since)
+
+
+def _about(question: Question, reports: Sequence[Report]) -> list[Report]:
+    return [report for report in reports if report["ImageId"] == question.image.image_id]
 
 
 def _ours(question: Question) -> list[Report]:
@@ -139,17 +174,29 @@ def _delete(question: Question, report: Report) -> None:
 
 
 def _users(question: Question, report: Report) -> tuple[str, ...]:
+    rows = _entries(question.listings).get(report["ReportId"], question.since) or ()
+    counted = [row for row in rows if int(row.get("UsageCount", 0)) > 0]
+    return tuple(_user(row) for row in counted[:MAX_USERS])
+
+
+def _entries(listings: Listings) -> Batched[Sequence[Report]]:
+    """By report and not by image: what is read of a report before it is there says nothing, and it is asked for when it is."""
+    return listings.by_id("usage report entries", lambda report_ids: _read_entries(listings, report_ids), REPORTS_A_CALL)
+
+
+def _read_entries(listings: Listings, report_ids: Sequence[str]) -> Mapping[str, Sequence[Report]]:
     rows: Sequence[Report] = paged(
-        lambda more: question.calls.ec2(
-            question.place,
+        lambda more: listings.calls.ec2(
+            listings.place,
             "DescribeImageUsageReportEntries",
-            lambda ec2: ec2.describe_image_usage_report_entries(ReportIds=[report["ReportId"]], MaxResults=PAGE, **more),
-            about=report["ReportId"],
+            lambda ec2: ec2.describe_image_usage_report_entries(ReportIds=report_ids, MaxResults=PAGE, **more),
         ),
         "ImageUsageReportEntries",
     )
-    counted = [row for row in rows if int(row.get("UsageCount", 0)) > 0]
-    return tuple(_user(row) for row in counted[:MAX_USERS])
+    found: dict[str, list[Report]] = {}
+    for row in rows:
+        found.setdefault(row["ReportId"], []).append(row)
+    return found
 
 
 def _user(row: Report) -> str:
