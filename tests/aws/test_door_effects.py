@@ -7,6 +7,7 @@ import pytest
 
 from goldenami.aws import effects as effects_module
 from goldenami.aws.errors import AlreadyExists, AwsError, FixTheAccess, FixTheSpec, NotFound, ShuttingDown, Unreachable, Wait
+from goldenami.aws.removal_effects import RECENT_SECONDS
 from goldenami.local.aws import LocalAws, lab
 from goldenami.plan import actions as do
 from goldenami.plan import identity
@@ -413,6 +414,50 @@ class TestRemoving:
         ec2.create_tags(Resources=[image_id, snapshot_id], Tags=[{"Key": identity.OWNER, "Value": by}])
         assert identity.owner_of(known(door)[image_id].tags) == OWNER
         self.assert_refused(door, image_id, snapshot_id)
+
+    @pytest.mark.parametrize(
+        ("age", "reads"),
+        [
+            pytest.param(RECENT_SECONDS - 1.0, 0, id="a reading of a moment ago is taken"),
+            pytest.param(RECENT_SECONDS + 1.0, 1, id="an older one is not"),
+        ],
+    )
+    def test_an_image_that_was_just_read_by_its_id_is_not_read_again(self, door: Door, age: float, reads: int) -> None:
+        first, second = copied(door), door.cloud.image(door.away.region)
+        door.cloud.ec2(door.away.region).create_tags(Resources=[second], Tags=[{"Key": k, "Value": v} for k, v in TAGS.items()])
+        door.cloud.ec2(door.away.region).disable_image(ImageId=second)
+        look(door)
+        # A listing of a moment ago is none of its own: it may be from before somebody took the image over.
+        door.cloud.pass_time(60.0)
+        look(door)
+        for image_id in (first, second):
+            door.inventory.own_image(door.away, image_id, not_older_than=door.now)
+        door.cloud.pass_time(age)
+        door.forget_audit()
+        door.effects.perform(do.DisableImage(door.away, first, owner=OWNER))
+        door.effects.perform(do.DeregisterImage(door.away, second, owner=OWNER))
+        assert door.counts().get("ec2.DescribeImages", 0) == 2 * reads
+
+    def test_what_was_taken_over_after_the_last_reading_is_refused_when_that_is_old(self, door: Door) -> None:
+        image_id = copied(door)
+        (snapshot_id,) = known(door)[image_id].snapshot_ids
+        door.inventory.own_image(door.away, image_id, not_older_than=door.now)
+        tags = [{"Key": identity.OWNER, "Value": "test/images/other"}]
+        door.cloud.ec2(door.away.region).create_tags(Resources=[image_id, snapshot_id], Tags=tags)
+        door.cloud.pass_time(RECENT_SECONDS + 1.0)
+        self.assert_refused(door, image_id, snapshot_id)
+
+    def test_a_copy_that_was_pending_a_moment_ago_is_looked_at_once_more(self, door: Door) -> None:
+        lab.current().settings.copy_spread = 1.0
+        image_id = door.effects.perform(copy_of(door, door.cloud.image()))
+        door.cloud.pass_time(lab.current().settings.copy_seconds - 1.0)
+        image = door.inventory.own_image(door.away, image_id, not_older_than=door.now)
+        assert image is not None
+        assert image.state == "pending"
+        door.cloud.pass_time(2.0)
+        with pytest.raises(Wait):
+            door.effects.perform(do.DeregisterImage(door.away, image_id, owner=OWNER))
+        assert look(door)[image_id].state == "available"
 
     def test_a_copy_that_is_available_by_now_is_not_called_off(self, door: Door) -> None:
         image_id = door.effects.perform(copy_of(door, door.cloud.image()))

@@ -1,4 +1,4 @@
-"""Effects that take images away: disabled, deregistered, their snapshots deleted. Each looks once more, now, whose the thing is."""
+"""Effects that take images away: disabled, deregistered, their snapshots deleted. Each looks once more whose the thing is."""
 
 from contextlib import suppress
 from dataclasses import replace
@@ -9,9 +9,13 @@ from goldenami.plan import actions as do
 from goldenami.plan.identity import owner_of
 from goldenami.plan.values import Image
 
+RECENT_SECONDS = 10.0
+"""A reading of an image that began this short a time ago is of the same look as the step that it allows. EC2 itself may show what was
+before for some seconds, so that reading again would tell little more. An action that had to wait for its turn for longer reads again."""
+
 
 def _disable(tools: Tools, action: do.DisableImage) -> str:
-    _own(tools, action)
+    _own(tools, action, "available")
     tools.calls.ec2(action.place, "DisableImage", lambda ec2: ec2.disable_image(ImageId=action.image_id), about=action.image_id)
     tools.holding(action.place).fold_changed(action.image_id, lambda image: replace(image, state="disabled", public=False))
     # Disabling takes all launch permissions away.
@@ -21,7 +25,7 @@ def _disable(tools: Tools, action: do.DisableImage) -> str:
 
 def _deregister(tools: Tools, action: do.DeregisterImage) -> str:
     """The image, then whatever of its recorded snapshots is left: EC2 reports what it could not delete under an answer of success."""
-    image = _own(tools, action)
+    image = _own(tools, action, "disabled")
     if image is not None and image.state == "available":
         # As when a copy that was to be called off is ready by now: from here on it may have been launched.
         raise waiting(action.place, "DeregisterImage", f"{action.image_id} is available by now, and only a disabled image is deregistered")
@@ -43,16 +47,22 @@ def _deregister(tools: Tools, action: do.DeregisterImage) -> str:
     return ""
 
 
-def _own(tools: Tools, action: do.DisableImage | do.DeregisterImage) -> Image | None:
-    """The last look before what takes an image away, now and by its id: what a listing said may be from before somebody took it over.
+def _own(tools: Tools, action: do.DisableImage | do.DeregisterImage, state: str) -> Image | None:
+    """The last look before what takes an image away, by its id: what a listing said may be from before somebody took it over.
 
-    None: there is no such image. Raises FixTheSpec for one that does not carry its owner's tag.
+    `state`: what the action expects. A reading of a moment ago, as the evidence's, is taken where it shows just that; whatever else it
+    shows is looked at once more, now. None: there is no such image. Raises FixTheSpec for one that does not carry its owner's tag.
     """
+    holding = tools.holding(action.place)
+    image = holding.by_id.get(action.image_id, tools.inventory.now() - RECENT_SECONDS)
+    if image is None or image.state != state or owner_of(image.tags) != action.owner:
+        image = tools.inventory.image(action.place, action.image_id)
     # EC2 finds a new id late, and then the listing, which has our own writes, knows better.
-    image = tools.inventory.image(action.place, action.image_id) or tools.holding(action.place).image(action.image_id)
-    if image is not None and owner_of(image.tags) != action.owner:
-        raise not_ours(action.place, type(action).__name__, action.image_id, action.owner)
-    return image
+    known = holding.image(action.image_id)
+    for each in (image, known):
+        if each is not None and owner_of(each.tags) != action.owner:
+            raise not_ours(action.place, type(action).__name__, action.image_id, action.owner)
+    return image or known
 
 
 def _deregister_image(tools: Tools, action: do.DeregisterImage) -> frozenset[str]:
