@@ -76,7 +76,7 @@ class GoldenImages:
         reused = family.conflict(seen.declared, children, known)
         if reused is not None:
             return self._stopped(seen, ConditionType.SOURCE_READY, reused)
-        rendering = Rendering(self.world, seen, sharing, known, versions.unfit)
+        rendering = Rendering(self.world, seen, sharing, known, versions)
         made_at = {version: found.made_at for version, found in known.items()}
         course = self._course(seen, memory.standings, made_at)
         retained = self._retained(seen, children, views, course)

@@ -30,14 +30,14 @@ class Rendering:
     sharing: Grants | None
     known: Mapping[str, Remembered]
     """The versions that AWS holds images of."""
-    unfit: Mapping[str, Problem]
-    """Versions whose object cannot be read, and is left alone."""
+    versions: "Versions"
+    """As they were listed in this look."""
 
     def all(self, children: Children, course: Course, retained: Retained) -> dict[str, Problem]:
         """Renders every version that shall be, into `children`; by version, why one is not. The others are none the worse for it."""
-        refused = dict(self.unfit)
+        refused = dict(self.versions.unfit)
         for version, spec in family.render(self.seen.declared, self.sharing, children, self.known, course, retained).items():
-            if version in self.unfit:
+            if version in self.versions.unfit:
                 continue
             rendered = self._one(family.body(self.seen.declared, spec), restored=version in self.known and version not in children)
             if isinstance(rendered, Problem):
@@ -59,7 +59,8 @@ class Rendering:
     def _one(self, wanted: Body, *, restored: bool) -> ImageVersion | Problem:
         """The ImageVersion as stored, written only where it differs; a Problem where the name belongs to another family."""
         name, namespace = wanted["metadata"]["name"], wanted["metadata"]["namespace"]
-        stored = self.world.kubernetes.get(IMAGE_VERSION, namespace, name)
+        # One that is not among those of the family may still be there: another family's, or one that lost its label.
+        stored = self.versions.stored.get(name) or self.world.kubernetes.get(IMAGE_VERSION, namespace, name)
         if stored is not None and stored["spec"].get("goldenImage") != self.seen.declared.name:
             return Problem(
                 Reason.CONFLICT,
@@ -74,6 +75,7 @@ class Rendering:
             return Problem(
                 Reason.INVALID_SPEC, f"what spec makes of version {wanted['spec']['version']} is refused: {error.message}", stalled=True
             )
+        self.versions.stored[name] = applied
         if stored is None:
             reason = EventReason.VERSION_RESTORED if restored else EventReason.VERSION_CREATED
             self.world.events.record(self.seen.obj, reason, f"ImageVersion {name}")
@@ -87,21 +89,25 @@ class Versions:
     children: Children
     unfit: Mapping[str, Problem]
     """Those that cannot be read, by version; by name where they say none."""
+    stored: dict[str, Body]
+    """What was listed of them, and written since, by name: what is read once for all of a family is not read again for each."""
 
 
 def versions_of(world: World, declared: GoldenImage) -> Versions:
     children: Children = {}
     unreadable: dict[str, Problem] = {}
+    stored: dict[str, Body] = {}
     for obj in world.kubernetes.list(IMAGE_VERSION, declared.namespace, label_selector=f"{family.FAMILY_LABEL}={declared.name}"):
         if obj["spec"].get("goldenImage") != declared.name:
             continue
+        stored[obj["metadata"]["name"]] = obj
         try:
             child = ImageVersion.from_object(obj)
             children[child.spec.version] = child
         except InvalidObjectError as error:
             said = obj["spec"].get("version")
             unreadable[said if isinstance(said, str) else obj["metadata"]["name"]] = unfit.of_version(obj, error)
-    return Versions(children, unreadable)
+    return Versions(children, unreadable, stored)
 
 
 def _same(stored: Body, wanted: Body) -> bool:
