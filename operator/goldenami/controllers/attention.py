@@ -16,6 +16,11 @@ from goldenami.kube.seen import How, Seen, Signature
 
 GATHER_SECONDS = 0.2
 """Listed objects are gathered this long, so that those that are not Ready can go first."""
+CHILD_SECONDS = 0.2
+"""A parent looks this long after a child changed: one look for the finalizer, the status and whatever the child's siblings say meanwhile.
+
+A look reads all children, so with a hundred versions on their way out each of their writes would cost a hundred objects.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +87,10 @@ class Attention:
 
     def _tell_parent(self, seen: Seen) -> None:
         parent = self._references.parent_of(seen.key)
-        if parent is not None:
+        if parent is not None and seen.how is How.LISTED:
             self._wake(parent, seen)
+        elif parent is not None:
+            self._caretakers.wake_soon(parent, CHILD_SECONDS)
 
     def _wake(self, key: Key, seen: Seen) -> None:
         if seen.how is not How.LISTED:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from goldenami.api.kinds import RECONCILE_REQUESTED, Key
-from goldenami.controllers.attention import Attention, interval_seconds
+from goldenami.controllers.attention import CHILD_SECONDS, Attention, interval_seconds
 from goldenami.controllers.caretaker import Outcome, Pace
 from goldenami.controllers.caretakers import Caretakers
 from goldenami.kube.seen import How, Seen, deleted, seen_object
@@ -141,6 +141,26 @@ def test_a_childs_status_wakes_its_parent_and_a_parents_status_wakes_nobody() ->
     assert woken_by(world, before, child_status) == {WEB: 1}
     world = World()
     assert woken_by(world, before, world.show(WEB, status={"observedGeneration": 1})) == {}
+
+
+def test_children_that_change_at_the_same_time_make_one_look_of_their_parent_and_an_edit_of_it_waits_for_none() -> None:
+    world = World()
+
+    async def main() -> list[int]:
+        attention, looks = world.attention(), []
+        for number in range(20):
+            child = Key("ImageVersion", "images", f"web-1.{number}.0")
+            attention.seen(world.show(child, how=How.ADDED, spec={"goldenImage": "web"}))
+            attention.seen(world.show(child, status={"observedGeneration": 1}, spec={"goldenImage": "web"}))
+        for pause in (CHILD_SECONDS / 2, CHILD_SECONDS):
+            await asyncio.sleep(pause)
+            looks.append(world.looks[WEB])
+        attention.seen(world.show(CHILD, status={"observedGeneration": 2}, spec={"goldenImage": "web"}))
+        attention.seen(world.show(WEB, how=How.ADDED))
+        await asyncio.sleep(CHILD_SECONDS / 10)
+        return [*looks, world.looks[WEB]]
+
+    assert on_virtual_time(main()) == [0, 1, 2]
 
 
 def test_a_childs_end_wakes_its_parent_even_when_only_the_sweep_noticed() -> None:
