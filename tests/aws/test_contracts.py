@@ -15,11 +15,13 @@ from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
+import botocore.model
 import botocore.session
 import pytest
 from botocore import xform_name
 
 import goldenami.aws
+from goldenami.aws import models
 from goldenami.local.aws import LocalAws, services
 from goldenami.local.aws.ec2 import describing, snapshots
 from goldenami.local.aws.ec2.call import Call
@@ -55,8 +57,8 @@ IGNORED: Mapping[str, Mapping[str, str]] = {
 """Parameters that are answered as if they had not been given, and why that is true to AWS."""
 
 
-def trees(folder: Path, pattern: str) -> Iterator[ast.AST]:
-    return (ast.parse(path.read_text()) for path in sorted(folder.rglob(pattern)))
+def trees(folder: Path, pattern: str, but: str = "") -> Iterator[ast.AST]:
+    return (ast.parse(path.read_text()) for path in sorted(folder.rglob(pattern)) if path.name != but)
 
 
 @cache
@@ -76,7 +78,7 @@ def names_in_rows() -> frozenset[str]:
 def called_by_the_operator() -> frozenset[tuple[str, str]]:
     """(service, operation) of every call in the operator's door to AWS: each is a method of a client, whatever the client is called."""
     methods: set[str] = set()
-    for tree in trees(Path(goldenami.aws.__file__).parent, "*.py"):
+    for tree in trees(Path(goldenami.aws.__file__).parent, "*.py", but="models.py"):
         for node in ast.walk(tree):
             if isinstance(node, ast.Attribute):
                 methods.add(node.attr)
@@ -161,6 +163,33 @@ def documented_filters(operation: str) -> set[str]:
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_every_operation_of_the_image_core_has_a_row(operation: str) -> None:
     assert BY_THE_CLOUD.get(operation, xform_name(operation)) in names_in_rows()
+
+
+def test_the_operators_models_hold_exactly_what_it_calls() -> None:
+    """More would cost every client time and memory; less would fail at the first call."""
+    kept = {(service, operation) for service, operations in models.OPERATIONS.items() for operation in operations}
+    assert kept == {(service, operation) for service, operation in called_by_the_operator() if service != "sts"}
+
+
+@pytest.mark.parametrize(("service", "operation"), sorted(called_by_the_operator()))
+def test_what_is_left_of_a_model_describes_its_operations_as_before(service: str, operation: str) -> None:
+    """Down to the last member of what goes in and comes out."""
+    whole, left = model(service), botocore.model.ServiceModel(models.loader().load_service_model(service, "service-2"), service)
+    assert described(left.operation_model(operation)) == described(whole.operation_model(operation))
+
+
+def described(operation: Any) -> dict[str, Any]:
+    shapes: dict[str, Any] = {}
+    waiting = [each for each in (operation.input_shape, operation.output_shape, *operation.error_shapes) if each is not None]
+    while waiting:
+        shape = waiting.pop()
+        if shape.name not in shapes:
+            shapes[shape.name] = (shape.type_name, shape.serialization, shape.metadata, sorted(getattr(shape, "members", ())))
+            waiting += [
+                *getattr(shape, "members", {}).values(),
+                *(getattr(shape, name) for name in ("member", "key", "value") if hasattr(shape, name)),
+            ]
+    return {"shapes": shapes, "http": operation.http, "name": operation.wire_name}
 
 
 @pytest.mark.parametrize(("service", "operation"), sorted(called_by_the_operator()))
