@@ -35,6 +35,8 @@ class Gate:
 
     def __init__(self) -> None:
         self.seen: list[str] = []
+        self.passed = 0
+        """How many of them have been carried out, or refused."""
         self.act = ""
         """What is going on. Writes are counted by act: how often a status was written before depends on timing."""
         self.struck = threading.Event()
@@ -126,6 +128,8 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     gate: Gate
     upstream: _Upstream
+    _connection: http.client.HTTPSConnection | None = None
+    """To the API server, for as long as the one that it answers: a handshake for each request took both sides longer than most requests."""
 
     def _answer(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -134,17 +138,24 @@ class _Handler(BaseHTTPRequestHandler):
         if counted and self.gate.hold(write, "before"):
             self.close_connection = True
             return
-        connection = self.upstream.connect()
         try:
-            self._exchange(connection, body, write)
+            self._exchange(body, write)
         except (OSError, http.client.HTTPException):
             self.close_connection = True
         finally:
-            connection.close()
+            self.gate.passed += bool(write)
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _answer  # noqa: N815 - http.server looks for these names
 
-    def _exchange(self, connection: http.client.HTTPSConnection, body: bytes, write: str) -> None:
+    def finish(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+        super().finish()
+
+    def _exchange(self, body: bytes, write: str) -> None:
+        if self._connection is None:
+            self._connection = self.upstream.connect()
+        connection = self._connection
         headers = {name: value for name, value in self.headers.items() if name.lower() in _PASSED_ON}
         connection.request(self.command, self.path, body or None, headers)
         answer = connection.getresponse()

@@ -14,7 +14,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,6 +26,7 @@ from goldenami.api.kinds import GOLDEN_IMAGE, IMAGE_VERSION, KINDS, RETENTION_PO
 from goldenami.kube.client import APPLY_PATCH, MERGE_PATCH, Kubernetes, path_of
 from goldenami.local.aws import LocalAws
 from goldenami.local.kubernetes import ControlPlane
+from support.waiting import until
 
 T = TypeVar("T")
 Body = dict[str, Any]
@@ -43,7 +44,7 @@ def eventually(
     *,
     seconds: float = PATIENCE_SECONDS,
     told: Callable[[], str] = str,
-    pause_seconds: float = 0.1,
+    pause_seconds: float = 0.2,
 ) -> T:
     """Asks until the answer is neither None nor False; fails the test, with the state as it is then, after `seconds`."""
     deadline = time.monotonic() + seconds
@@ -128,6 +129,14 @@ def operator(
                 process.kill()
 
 
+@cache
+def administrator(kubeconfig: Path) -> Kubernetes:
+    """One client for each plane: its certificates are read once."""
+    configuration = kubernetes.client.Configuration()
+    kubernetes.config.load_kube_config(str(kubeconfig), client_configuration=configuration)  # type: ignore[no-untyped-call]
+    return Kubernetes(configuration)
+
+
 @dataclass
 class World:
     """One test's corner: a namespace, an AWS account that the operator works in, and another that images are shared with."""
@@ -143,12 +152,10 @@ class World:
 
     # Kubernetes
 
-    @cached_property
+    @property
     def kubernetes(self) -> Kubernetes:
         """The API server, as its administrator: a client, because kubectl costs a tenth of a second of both cores for each question."""
-        configuration = kubernetes.client.Configuration()
-        kubernetes.config.load_kube_config(str(self.plane.kubeconfig), client_configuration=configuration)  # type: ignore[no-untyped-call]
-        return Kubernetes(configuration)
+        return administrator(self.plane.kubeconfig)
 
     def apply(self, *objects: Body) -> None:
         """As `kubectl apply --server-side`."""
@@ -191,28 +198,44 @@ class World:
 
     def condition(self, kind: str, name: str, condition: str = "Ready") -> Body:
         """The condition, or an empty dict; only one about the current generation counts."""
-        obj = self.get(kind, name) or {}
-        rows = obj.get("status", {}).get("conditions", [])
-        current = [row for row in rows if row["observedGeneration"] == obj["metadata"]["generation"]]
-        return next((row for row in current if row["type"] == condition), {})
+        return _condition(self.get(kind, name), condition)
 
     def ready(self, name: str = "web", kind: str = "goldenimage", *, seconds: float = PATIENCE_SECONDS) -> Body:
         """Waits until it is Ready for its current generation, and returns it."""
-        eventually(lambda: self.condition(kind, name).get("status") == "True", f"{kind} {name} Ready", seconds=seconds, told=self.told)
-        obj = self.get(kind, name)
-        assert obj is not None
-        return obj
+        return self.until(
+            lambda obj: obj if _condition(obj, "Ready").get("status") == "True" else None,
+            f"{kind} {name} Ready",
+            name,
+            kind,
+            seconds=seconds,
+        )
 
     def reason(self, reason: str, name: str = "web", *, condition: str = "Ready", kind: str = "goldenimage") -> Body:
         """Waits until the condition has this reason, and returns the condition."""
-        return eventually(
-            lambda: found if (found := self.condition(kind, name, condition)).get("reason") == reason else None,
+        return self.until(
+            lambda obj: found if (found := _condition(obj, condition)).get("reason") == reason else None,
             f"{condition} of {kind} {name} with reason {reason}",
-            told=self.told,
+            name,
+            kind,
         )
 
     def gone(self, name: str = "web", kind: str = "goldenimage") -> None:
-        eventually(lambda: self.get(kind, name) is None, f"{kind} {name} gone", told=self.told)
+        self.until(lambda obj: obj is None, f"{kind} {name} gone", name, kind)
+
+    def until(
+        self,
+        question: Callable[[Body | None], T | None],
+        what: str,
+        name: str = "web",
+        kind: str = "goldenimage",
+        *,
+        seconds: float = PATIENCE_SECONDS,
+    ) -> T:
+        """Waits until what the object says, or that there is none, is the answer; fails the test after `seconds`."""
+        answer = until(self.kubernetes, _kind(kind), self.namespace, name, question, seconds=seconds)
+        if answer is None:
+            raise AssertionError(f"{what} did not happen within {seconds:.0f} s\n{self.told()}")
+        return answer
 
     def told(self) -> str:
         """What a person would look at when something does not happen."""
@@ -253,6 +276,14 @@ class World:
     def parameter(self, name: str, region: str = HOME) -> str | None:
         answer = self.ssm(region).get_parameters(Names=[name])["Parameters"]
         return str(answer[0]["Value"]) if answer else None
+
+
+def _condition(obj: Body | None, condition: str) -> Body:
+    """Of the current generation, or an empty dict."""
+    rows = (obj or {}).get("status", {}).get("conditions", [])
+    return next(
+        (row for row in rows if obj and row["type"] == condition and row["observedGeneration"] == obj["metadata"]["generation"]), {}
+    )
 
 
 def _kind(name: str) -> Kind:
