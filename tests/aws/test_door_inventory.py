@@ -14,10 +14,12 @@ from goldenami.aws.inventory import Inventory
 from goldenami.local.aws import LocalAws, lab
 from goldenami.plan import actions as do
 from goldenami.plan import identity
+from goldenami.plan.actions import RemoveTags, SetTags
 from goldenami.plan.evidence import Rules
 from goldenami.plan.identity import Owner
 from goldenami.plan.values import KeyFacts, Principals, RegionView
 from support.door import OWNER, TAGS, VERSION, Door, open_door
+from support.ec2 import tags_of
 
 FRIEND = "999988887777"
 Open = Callable[..., Door]
@@ -60,6 +62,21 @@ class TestListing:
         view = look(door)
         assert {image.image_id for image in view.images} == {mine, let_go}
         assert {image.image_id for image in look(door, owner=OWNER, version=VERSION).images} == {mine}
+
+    def test_of_what_keeps_one_tag_of_ours_the_listing_knows_what_it_was(self, door: Door) -> None:
+        """Just released, and as another process finds it."""
+        (let_go,) = owned(door)
+        packed = identity.packed(OWNER, VERSION, identity.ADOPTED_ROLE, "image/eu-west-1/ami-0a1b2c3d4e5f60718")
+        snapshot = look(door).images[0].snapshot_ids[0]
+        door.effects.perform(SetTags(door.away, (let_go, snapshot), {identity.RELEASED: packed}))
+        door.effects.perform(RemoveTags(door.away, (let_go, snapshot), identity.PACKED))
+        assert set(tags_of(door.cloud.shown(let_go, door.away.region))) & set(identity.PACKED) == set()
+        for _ in range(2):
+            (image,) = look(door, owner=OWNER).images
+            assert (image.tags[identity.VERSION], image.tags[identity.ROLE]) == (VERSION, identity.ADOPTED_ROLE)
+            part = door.inventory.region(door.away, not_older_than=door.now, snapshots_not_older_than=door.now, owner=OWNER)
+            assert identity.released_by(part.snapshots[snapshot].tags) == OWNER
+            door.cloud.pass_time(1)
 
     def test_an_owner_s_part_holds_its_images_and_their_snapshots_only(self, door: Door) -> None:
         mine, other = owned(door), owned(door, owner=Owner("test", "images", "db"))

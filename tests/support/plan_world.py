@@ -11,7 +11,7 @@ from goldenami.plan import whole
 from goldenami.plan.actions import Action
 from goldenami.plan.desired import ImageSource, SnapshotSource, Version
 from goldenami.plan.evidence import Source, Testimony
-from goldenami.plan.identity import OWNER, RELEASED, VERSION, attempt_of, owner_of, released_by
+from goldenami.plan.identity import OWNER, RELEASED, VERSION, attempt_of, owner_of, released_by, unpacked
 from goldenami.plan.observed import Need, NeedKind, Observed, Recorded, SourceFacts
 from goldenami.plan.values import NOBODY, Grants, Image, KeyGrant, Place, Principals, RegionFacts, RegionView, Snapshot
 from goldenami.plan.whole import Look
@@ -74,11 +74,13 @@ class World:
             if fresh or name not in self.unseen
         }
         older = not fresh and self.unseen & self.snapshots.get(region, {}).keys()
+        mine = [replace(image, tags=unpacked(image.tags)) for image in mine]
+        parts = {name: replace(part, tags=unpacked(part.tags)) for name, part in parts.items()}
         return RegionView(Place(ACCOUNT, region), tuple(mine), parts, self.now, snapshots_read_epoch_seconds=0.0 if older else self.now)
 
     @staticmethod
     def _listed(version: Version, tags: Mapping[str, str]) -> bool:
-        return (owner_of(tags) or released_by(tags)) == version.owner and tags.get(VERSION) == version.version
+        return (owner_of(tags) or released_by(tags)) == version.owner and unpacked(tags).get(VERSION) == version.version
 
     def grants(self, region: str, image_id: str) -> Grants:
         image = self.images[region][image_id]

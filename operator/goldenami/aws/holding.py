@@ -11,7 +11,7 @@ from goldenami.aws.calls import Calls
 from goldenami.aws.dated import Dated
 from goldenami.aws.errors import AwsError
 from goldenami.aws.ledger import Ledger
-from goldenami.plan.identity import OWNER, RELEASED, VERSION, Owner, owner_of, released_by
+from goldenami.plan.identity import OWNER, RELEASED, VERSION, Owner, owner_of, released_by, unpacked
 from goldenami.plan.values import Image, Place, RegionView, Snapshot
 
 if TYPE_CHECKING:
@@ -170,8 +170,8 @@ class Holding:
                 self._images_read.expire()
                 self._snapshots_read.expire()
             for name in resource_ids:
-                self._images.changed(name, lambda image: replace(image, tags=change(image.tags)), self._clock())
-                self._snapshots.changed(name, lambda snapshot: replace(snapshot, tags=change(snapshot.tags)), self._clock())
+                self._images.changed(name, lambda image: replace(image, tags=unpacked(change(image.tags))), self._clock())
+                self._snapshots.changed(name, lambda snapshot: replace(snapshot, tags=unpacked(change(snapshot.tags))), self._clock())
             self._whole = None
 
     def fold_gone(self, resource_id: str) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Generic, Protocol, TypeVar
 
-from goldenami.plan.identity import OWNER, RELEASED, VERSION
+from goldenami.plan.identity import OWNER, RELEASED, VERSION, released_as
 
 LOST_SECONDS = 600.0
 """A created id that no listing shows for this long is lost."""
@@ -30,7 +30,7 @@ Key = tuple[str, str]
 
 def key_of(tags: Mapping[str, str]) -> Key:
     """(owner, version): whose it is, or who released it."""
-    return (tags.get(OWNER) or tags.get(RELEASED, ""), tags.get(VERSION, ""))
+    return (tags.get(OWNER) or released_as(tags.get(RELEASED, "")), tags.get(VERSION, ""))
 
 
 class _Kind(Enum):

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from goldenami.plan.identity import unpacked
 from goldenami.plan.values import Image, KeyFacts, KeyGrant, Parameter, Principals, Snapshot
 
 _tag_sets: dict[tuple[tuple[str, str], ...], Mapping[str, str]] = {}
@@ -17,13 +18,16 @@ _NO_TAGS: Mapping[str, str] = {}
 
 
 def tags(answer: Iterable[Mapping[str, Any]] | None) -> Mapping[str, str]:
-    """`[{Key, Value}]` as a mapping. Equal sets are one object: an image and its snapshots carry the same."""
+    """`[{Key, Value}]` as a mapping, with what the tag of a release says.
+
+    Equal sets are one object: an image and its snapshots carry the same.
+    """
     pairs = tuple(sorted((sys.intern(str(tag["Key"])), sys.intern(str(tag.get("Value", "")))) for tag in answer or ()))
     if not pairs:
         return _NO_TAGS
     if len(_tag_sets) > _MOST_TAG_SETS:
         _tag_sets.clear()
-    return _tag_sets.setdefault(pairs, dict(pairs))
+    return _tag_sets.setdefault(pairs, unpacked(dict(pairs)))
 
 
 def wire_tags(tags: Mapping[str, str]) -> list[dict[str, str]]:

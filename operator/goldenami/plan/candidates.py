@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from goldenami.plan import identity
-from goldenami.plan.desired import Replica, Version
+from goldenami.plan.desired import ImageSource, Replica, Version, parse_source
 from goldenami.plan.identity import HOME_ROLE
 from goldenami.plan.observed import Need, NeedKind, Observed, Recorded, key_arns, ours, released
 from goldenami.plan.snapshots import borrowed, unlisted
@@ -15,6 +15,14 @@ SETTLED = frozenset({"available", "disabled"})
 
 def is_home(image: Image) -> bool:
     return image.tags.get(identity.ROLE) == HOME_ROLE
+
+
+def was_there(image: Image) -> bool:
+    """Whether it existed before it became ours: adopted by the family, or the declared source itself."""
+    if image.tags.get(identity.ROLE) == identity.ADOPTED_ROLE:
+        return True
+    origin = parse_source(image.tags.get(identity.SOURCE, ""))
+    return origin is not None and isinstance(origin[1], ImageSource) and origin[1].image_id == image.image_id
 
 
 def home_images(view: RegionView, version: Version) -> tuple[Image, ...]:

@@ -12,7 +12,9 @@ PREFIX = "goldenami.dev/"
 OWNER = PREFIX + "owner"
 """`<installation>/<namespace>/<name>` of the GoldenImage."""
 RELEASED = PREFIX + "released"
-"""Takes the place of OWNER, with the same value, when an image is released: no longer ours, but the same manifest can take it back."""
+"""Takes the place of OWNER, with the same value, when an image is released: no longer ours, but the same manifest can take it back.
+
+On an image that was there before it became ours it is the only tag that stays, and says the rest, too (`packed`)."""
 VERSION = PREFIX + "version"
 SOURCE = PREFIX + "source"
 """What the version was made from, as `image/us-east-1/ami-0abc`: enough to render the ImageVersion again from AWS alone."""
@@ -64,7 +66,29 @@ def owner_of(tags: Mapping[str, str]) -> Owner | None:
 
 def released_by(tags: Mapping[str, str]) -> Owner | None:
     """Who released it; None while an owner tag is still, or again, there."""
-    return None if OWNER in tags else Owner.parse(tags.get(RELEASED, ""))
+    return None if OWNER in tags else Owner.parse(released_as(tags.get(RELEASED, "")))
+
+
+PACKED = (OWNER, VERSION, SOURCE, ROLE, ATTEMPT, NOTES, ORPHANED_SINCE)
+"""Tags of ours that go with the release of an image that was there before."""
+_PACKED = re.compile(r"(?P<owner>[^/]+/[^/]+/[^/ ]+) (?P<version>\S+) (?P<role>\S+) (?P<source>.+)")
+
+
+def packed(owner: Owner, version: str, role: str, source: str) -> str:
+    """RELEASED's value where no other tag of ours stays: what is needed to take the image back as what it was."""
+    return f"{owner} {version} {role} {source}"
+
+
+def unpacked(tags: Mapping[str, str]) -> Mapping[str, str]:
+    """Tags as AWS has them, with those that `packed` put into RELEASED; any others are returned as they are."""
+    found = None if OWNER in tags else _PACKED.fullmatch(tags.get(RELEASED, ""))
+    return tags if found is None else {VERSION: found["version"], ROLE: found["role"], SOURCE: found["source"], **tags}
+
+
+def released_as(value: str) -> str:
+    """The owner in RELEASED's value, as the owner tag has it."""
+    found = _PACKED.fullmatch(value)
+    return found["owner"] if found else value
 
 
 def identity_tags(owner: Owner, version: str, source: str, *, role: str = REPLICA_ROLE, attempt: int = 1) -> dict[str, str]:

@@ -4,6 +4,7 @@ Every irreversible step is decided from evidence gathered in the same look (`gol
 """
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 from goldenami.api.reasons import Outcome, Reason
 from goldenami.plan import identity, snapshots, undo
@@ -17,8 +18,8 @@ from goldenami.plan.actions import (
     SetTags,
     UnshareSnapshot,
 )
-from goldenami.plan.candidates import BROKEN, is_home, lost
-from goldenami.plan.desired import Version
+from goldenami.plan.candidates import BROKEN, is_home, lost, was_there
+from goldenami.plan.desired import MAX_TAG_VALUE, Version
 from goldenami.plan.evidence import Objection, objection
 from goldenami.plan.observed import Finding, Need, NeedKind, Observed, Recorded, key_arns, made_for, ours, problem
 from goldenami.plan.snapshots import unlisted
@@ -150,8 +151,11 @@ def _deregister(version: Version, view: RegionView, image: Image) -> tuple[Actio
     return (DeregisterImage(view.place, image.image_id, snapshots.own(version, view, image), why=why, owner=version.owner),)
 
 
-def release(version: Version, image: Image, observed: Observed) -> Step:
-    """Left as it is, with another tag in the owner's place: first the new one, so that a crash between leaves it found."""
+def release(version: Version, image: Image, observed: Observed, *, returns: bool = False) -> Step:
+    """Left as it is, with another tag in the owner's place: first the new one, so that a crash between leaves it found.
+
+    One that was there before it became ours is left without any other tag of ours, unless it `returns` at once.
+    """
     view = _view_of(observed, image)
     name = f"{image.image_id} in {view.place.region}"
     if image.state in BROKEN:
@@ -163,10 +167,22 @@ def release(version: Version, image: Image, observed: Observed) -> Step:
     if unseen:
         return Step(Reason.RELEASED, f"{name} is released", needs=unseen)
     resources = (image.image_id, *snapshots.own(version, view, image))
-    mark = SetTags(view.place, resources, {identity.RELEASED: str(version.owner)})
+    told = None if returns else _packed(version, image)
+    mark = SetTags(view.place, resources, {identity.RELEASED: told or str(version.owner)})
+    ours_before = identity.PACKED if told else (identity.OWNER,)
+    carried = {key for part in resources for key in (image if part == image.image_id else view.snapshots[part]).tags}
+    drop = RemoveTags(view.place, resources, tuple(key for key in ours_before if key in carried))
     # One that was going, and was enabled again a moment ago, is left as it was before that.
     back = undo.give_back(version, view.place, image)
-    return Step(Reason.RELEASED, f"{name} is released, left as it is", (*back, mark, RemoveTags(view.place, resources, (identity.OWNER,))))
+    how = "as it was found: our tags are taken off" if told else "left as it is"
+    return Step(Reason.RELEASED, f"{name} is released, {how}", (*back, mark, drop))
+
+
+def _packed(version: Version, image: Image) -> str | None:
+    """What is left to say of an image that was there before; None of one that we made, and where one tag cannot hold it."""
+    role, source = image.tags.get(identity.ROLE, identity.REPLICA_ROLE), image.tags.get(identity.SOURCE, version.source_tag)
+    told = identity.packed(version.owner, version.version, role, source)
+    return told if was_there(image) and len(told) <= MAX_TAG_VALUE else None
 
 
 def look(version: Version, observed: Observed, *, everything: bool) -> tuple[Finding, ...]:
@@ -194,7 +210,8 @@ def _region(version: Version, region: str, view: RegionView, observed: Observed,
     images = [image for image in images if image.state != "lost"]
     if not images:
         return leftovers(version, view, observed, everything=everything) if version.delete else None
-    decide = step if version.delete else release
+    # Under a declared channel only somebody's hand deletes a version: it is rendered again from these very tags.
+    decide = step if version.delete else partial(release, returns=everything and bool(version.channels))
     return _told(region, images, [decide(version, image, observed) for image in images])
 
 

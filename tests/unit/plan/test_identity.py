@@ -27,6 +27,24 @@ def test_an_image_with_both_tags_is_owned_and_not_released() -> None:
     assert identity.released_by({identity.RELEASED: str(OWNER)}) == OWNER
 
 
+WORD = st.text(st.characters(exclude_characters="/ ", exclude_categories=["C", "Z"]), min_size=1)
+
+
+@given(owner=st.builds(Owner, PART, WORD, WORD), version=WORD, source=st.sampled_from(["image/us-east-1/ami-1 adopt=true", "x"]))
+def test_one_tag_tells_all_that_has_to_be_known_of_what_was_released(owner: Owner, version: str, source: str) -> None:
+    tags = {identity.RELEASED: identity.packed(owner, version, identity.ADOPTED_ROLE, source), "team": "web"}
+    told = identity.unpacked(tags)
+    assert {key: told[key] for key in tags} == tags
+    assert (told[identity.VERSION], told[identity.ROLE], told[identity.SOURCE]) == (version, identity.ADOPTED_ROLE, source)
+    assert identity.released_by(told) == identity.released_by(tags) == owner
+
+
+def test_it_tells_nothing_where_there_is_an_owner_again_or_nothing_was_packed() -> None:
+    packed = identity.packed(OWNER, "1.0.0", "adopted", "image/us-east-1/ami-1")
+    for tags in ({identity.OWNER: str(OWNER), identity.RELEASED: packed}, {identity.RELEASED: str(OWNER)}, {"team": "web"}):
+        assert identity.unpacked(tags) is tags
+
+
 @pytest.mark.parametrize(("text", "attempt"), [("3", 3), (None, 1), ("x", 1), ("-2", 1), ("", 1)])
 def test_an_attempt_that_cannot_be_read_is_the_first(text: str | None, attempt: int) -> None:
     assert identity.attempt_of({} if text is None else {identity.ATTEMPT: text}) == attempt

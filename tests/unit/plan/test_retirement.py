@@ -1,5 +1,7 @@
 """Retirement: nothing goes without evidence, nothing that is not ours goes at all, and under Retain nothing goes."""
 
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -20,7 +22,7 @@ from goldenami.plan.actions import (
 )
 from goldenami.plan.desired import InstanceSource, SnapshotSource, Version
 from goldenami.plan.evidence import Evidence, Source, Testimony
-from goldenami.plan.identity import grant_name
+from goldenami.plan.identity import ADOPTED_ROLE, Owner, grant_name
 from goldenami.plan.observed import Finding, Need, NeedKind, Observed, Recorded
 from goldenami.plan.values import NOBODY, Image, KeyGrant, Problem, Snapshot
 from support.plan import (
@@ -46,6 +48,7 @@ from support.plan import (
     version,
     view,
 )
+from support.plan_world import Controller, Stopped, World
 
 # Paris is not declared any more.
 DELETE, RETAIN = version(HOME, delete=True), version(HOME)
@@ -370,6 +373,77 @@ def test_a_release_replaces_the_owner_and_leaves_everything_else() -> None:
         SetTags(place(), ("ami-1", "snap-1"), {"goldenami.dev/released": str(OWNER)}),
         RemoveTags(place(), ("ami-1", "snap-1"), ("goldenami.dev/owner",)),
     )
+
+
+ADOPTED = retagged(golden_ami(role=ADOPTED_ROLE), notes="new kernel")
+SOURCE = retagged(golden_ami("ami-source"), source="image/us-east-1/ami-source adopt=true")
+LONG = Owner("an installation with a name of its own " * 6, "images", "web")
+
+
+def release(image: Image, of: Version = RETAIN, *, everything: bool = True) -> tuple[Mapping[str, str], tuple[str, ...]]:
+    """The tags that are added, and the keys of those that go, on image and snapshot."""
+    found = retirement.look(of, paris(image), everything=everything)[0]
+    add, drop = found.actions
+    assert isinstance(add, SetTags)
+    assert isinstance(drop, RemoveTags)
+    assert add.resource_ids == drop.resource_ids == (image.image_id, image.snapshot_ids[0])
+    return add.tags, tuple(key.removeprefix("goldenami.dev/") for key in drop.keys)
+
+
+@pytest.mark.parametrize("everything", [False, True], ids=["a region removed", "an object deleted"])
+@pytest.mark.parametrize(
+    ("image", "told"),
+    [
+        pytest.param(ADOPTED, f"{OWNER} 1.0.0 adopted {version().source_tag}", id="adopted"),
+        pytest.param(SOURCE, f"{OWNER} 1.0.0 replica image/us-east-1/ami-source adopt=true", id="the declared source itself"),
+    ],
+)
+def test_what_was_there_before_keeps_one_tag_of_ours(image: Image, told: str, everything: bool) -> None:
+    added, dropped = release(image, everything=everything)
+    assert added == {"goldenami.dev/released": told}
+    assert {f"goldenami.dev/{key}" for key in dropped} == {key for key in image.tags if key.startswith("goldenami.dev/")}
+
+
+@pytest.mark.parametrize(
+    ("image", "of", "kept"),
+    [
+        pytest.param(AMI, RETAIN, str(OWNER), id="what we made is found again by its tags"),
+        pytest.param(
+            ADOPTED, replace(RETAIN, channels=frozenset({"stable"})), str(OWNER), id="what a channel names comes back from its tags"
+        ),
+        pytest.param(retagged(ADOPTED, owner=str(LONG)), replace(RETAIN, owner=LONG), str(LONG), id="and what one tag cannot hold"),
+    ],
+)
+def test_only_the_owner_is_replaced(image: Image, of: Version, kept: str) -> None:
+    assert release(image, of) == ({"goldenami.dev/released": kept}, ("owner",))
+
+
+def test_a_region_is_given_up_whatever_channel_names_the_version() -> None:
+    """Its images do not come back at once."""
+    assert len(release(ADOPTED, replace(RETAIN, channels=frozenset({"stable"})), everything=False)[1]) > 1
+
+
+def test_a_disabled_one_goes_on_remembering_whom_it_was_shared_with() -> None:
+    image = replace(ADOPTED, state="disabled", tags={**ADOPTED.tags, **undo.since(NOW), "goldenami.dev/grants": ALICE})
+    assert not {"disabled-since", "grants"} & set(release(image)[1])
+
+
+@pytest.mark.parametrize("budget", range(5))
+def test_released_and_taken_back_it_is_what_it_was_wherever_the_process_is_killed(budget: int) -> None:
+    of = replace(RETAIN, replicas=version(PARIS).replicas, adopted={PARIS: "ami-1"})
+    world = World(budget=budget)
+    world.add(PARIS, golden_ami(of=of, role=ADOPTED_ROLE))
+    before = world.images[PARIS]["ami-1"], world.snapshots[PARIS]["snap-1"]
+    with suppress(Stopped):
+        Controller(world, of).converge(everything=True)
+    if budget == 4:
+        assert set(world.images[PARIS]["ami-1"].tags) - set(before[0].tags) == {"goldenami.dev/released"}
+        assert {key for key in world.images[PARIS]["ami-1"].tags if key.startswith("goldenami.dev/")} == {"goldenami.dev/released"}
+    world.budget = None
+    # Nothing says any more that it was adopted.
+    Controller(world, replace(of, adopted={})).converge()
+    assert (world.images[PARIS]["ami-1"], world.snapshots[PARIS]["snap-1"]) == before
+    assert len(world.images[PARIS]) == 1
 
 
 # --- home images and regions ---
