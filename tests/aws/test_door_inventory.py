@@ -640,6 +640,30 @@ class TestAliases:
         assert door.inventory.parameter_values(door.away, [*names, "/none"]) == dict.fromkeys(names, "x")
         assert door.counts() == {"ssm.GetParameters": 2}
 
+    def test_the_mark_of_a_release_beside_our_tag_is_asked_for_once_and_for_all(self, door: Door) -> None:
+        """And not where this process has tagged everything itself."""
+        owners = [Owner("test", "images", f"app-{number}") for number in range(60)]
+        marked, taken_back = owners[3], owners[55]
+        for owner in owners:
+            self.put(door, f"/golden/{owner.name}", owner)
+            self.names(door, owner, fresh=False)
+        ssm = door.cloud.aws.client("ssm", region=door.away.region, account=door.account.account_id)
+        for owner in (marked, taken_back):
+            mark = [{"Key": identity.RELEASED, "Value": str(owner)}]
+            ssm.add_tags_to_resource(ResourceType="Parameter", ResourceId=f"/golden/{owner.name}", Tags=mark)
+        door.effects.perform(do.TagParameter(door.away, f"/golden/{taken_back.name}", {}, (identity.RELEASED,)))
+        door.forget_audit()
+
+        parameters = door.inventory.parameters_of(door.away)
+        assert parameters.marked(owners[0], []) == frozenset()
+        assert parameters.marked(taken_back, [f"/golden/{taken_back.name}"]) == frozenset()
+        assert door.counts() == {}
+        found = {name for owner in owners if owner != taken_back for name in parameters.marked(owner, [f"/golden/{owner.name}"])}
+        assert found == {f"/golden/{marked.name}"}
+        assert door.counts() == {"ssm.DescribeParameters": 2}
+        door.effects.perform(do.TagParameter(door.away, f"/golden/{marked.name}", {}, (identity.RELEASED,)))
+        assert parameters.marked(marked, [f"/golden/{marked.name}"]) == frozenset()
+
     def test_after_a_start_all_that_have_images_are_listed_together(self, door: Door) -> None:
         """One listing for each of them takes minutes where there are a thousand: DescribeParameters is asked ten times a second."""
         owners = [Owner("test", "images", f"app-{number}") for number in range(55)]

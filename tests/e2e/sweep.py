@@ -254,10 +254,6 @@ class Run:
 
     def _parameter(self, row: State, described: State, ssm: Any) -> State:
         tags = self._tags(ssm.list_tags_for_resource(ResourceType="Parameter", ResourceId=row["Name"]), "TagList")
-        if OWNER in tags:
-            # Taken back by two calls; a process that dies between them leaves the older tag, which says nothing beside the newer, and
-            # which no listing of parameters tells.
-            tags.pop(RELEASED, None)
         return {
             "value": self.named.get(row["Value"], row["Value"]),
             "type": [row["Type"], row["DataType"]],

@@ -86,6 +86,21 @@ def test_a_parameter_of_its_own_that_neither_status_nor_images_tell_of_is_found_
     assert corner.ssm(AWAY).get_parameter(Name=parameter)["Parameter"]["Version"] == 2
 
 
+def test_the_mark_of_a_release_beside_the_owner_goes_however_the_parameter_is_found(corner: World, name: str) -> None:
+    """A process died between the two calls that take one back. One is met by its name, the other in a listing."""
+    met, listed, before = f"/{name}/met", f"/{name}/listed", corner.seed(region=AWAY)
+    wire = [{"Key": f"goldenami.dev/{key}", "Value": owner_tag(corner, name)} for key in ("owner", "released")]
+    for parameter in (met, listed):
+        corner.ssm(AWAY).put_parameter(Name=parameter, Value=before, Type="String", DataType="aws:ec2:image", Tags=wire)
+    corner.apply(with_alias(corner, name, met))
+    corner.ready(name)
+    corner.patch("goldenimage", name, {"spec": {"aliases": [{"parameter": met}, {"parameter": listed}]}})
+    corner.ready(name)
+
+    tags = {one: [tag_of(corner, one, f"goldenami.dev/{key}", AWAY) for key in ("owner", "released")] for one in (met, listed)}
+    assert tags == {met: [owner_tag(corner, name), None], listed: [owner_tag(corner, name), None]}
+
+
 def test_looks_at_what_is_right_make_no_new_parameter_version(corner: World, name: str) -> None:
     corner.apply(with_alias(corner, name))
     corner.ready(name)

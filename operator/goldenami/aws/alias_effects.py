@@ -8,6 +8,7 @@ from goldenami.aws.errors import FixTheSpec, NotFound, parameter_exists
 from goldenami.aws.toolbox import Effect, Tools
 from goldenami.aws.translate import wire_tags
 from goldenami.plan import actions as do
+from goldenami.plan.identity import RELEASED
 from goldenami.plan.values import Parameter
 
 DATA_TYPE = "aws:ec2:image"
@@ -36,6 +37,7 @@ def _put(tools: Tools, action: do.PutParameter) -> str:
     parameters.sent_value(action.parameter, action.image_id)
     version = int(answer.get("Version", 1))
     if action.create:
+        parameters.marks.tagged(action.parameter)
         parameters.wrote(Parameter(action.parameter, version, DATA_TYPE, dict(action.tags)))
     elif known := parameters.known(action.parameter):
         parameters.wrote(replace(known, version=version))
@@ -70,6 +72,8 @@ def _tag(tools: Tools, action: do.TagParameter) -> str:
             about=action.parameter,
         )
     parameters = tools.parameters(action.place)
+    if RELEASED in action.remove:
+        parameters.marks.tagged(action.parameter)
     known = parameters.known(action.parameter) or tools.inventory.parameter(action.place, action.parameter)
     if known:
         tags = {key: value for key, value in known.tags.items() if key not in action.remove}

@@ -5,7 +5,7 @@ settled when it is first seen (`goldenami.aws.attribution`).
 """
 
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,6 +14,7 @@ from goldenami.aws.calls import Calls
 from goldenami.aws.dated import Dated
 from goldenami.aws.errors import FixTheAccess, FixTheSpec, NotFound
 from goldenami.aws.holding import paged
+from goldenami.aws.marks import Marks
 from goldenami.plan.identity import OWNER, Owner, owner_of
 from goldenami.plan.values import Parameter, Past, Place
 
@@ -67,6 +68,7 @@ class Parameters:
         self._valued: set[str] = set()
         """Names whose value was read once."""
         self._read = Dated(self._read_all, clock)
+        self.marks = Marks(lambda keys, owners: [row.name for row in self._list(*(_tagged(key, owners) for key in keys))])
 
     def of(self, owner: Owner, not_older_than: float) -> tuple[Parameter, ...]:
         """Without values. Raises AwsError."""
@@ -91,6 +93,12 @@ class Parameters:
             known.asked_at = self._clock()
             if known.listed_at < 0:
                 known.listed_at = at
+
+    def marked(self, owner: Owner, names: Collection[str]) -> frozenset[str]:
+        """Those of the owner's names that carry the mark of a release, too. Raises AwsError."""
+        with self._lock:
+            others = sorted(self._owners)
+        return self.marks.among(names, str(owner), others)
 
     def values(self, names: Sequence[str]) -> Mapping[str, str]:
         """Present ones only. What a call has room for is filled with others that somebody will ask for. Raises AwsError."""
@@ -292,15 +300,20 @@ class Parameters:
                 self._apply(name, write.parameter)
 
     def _list_of(self, owners: Sequence[str]) -> list[Parameter]:
-        return self._list({"Key": f"tag:{OWNER}", "Option": "Equals", "Values": list(owners)})
+        return self._list(_tagged(OWNER, owners))
 
-    def _list(self, by: dict[str, Any]) -> list[Parameter]:
+    def _list(self, *by: dict[str, Any]) -> list[Parameter]:
         rows = paged(
             lambda more: self._calls.ssm(
                 self._place,
                 "DescribeParameters",
-                lambda ssm: ssm.describe_parameters(ParameterFilters=[by], MaxResults=PAGE, **more),  # type: ignore[list-item]
+                lambda ssm: ssm.describe_parameters(ParameterFilters=list(by), MaxResults=PAGE, **more),  # type: ignore[arg-type]
             ),
             "Parameters",
         )
         return [translate.parameter(row) for row in rows]
+
+
+def _tagged(key: str, owners: Sequence[str]) -> dict[str, Any]:
+    """A filter: those whose tag names one of the owners."""
+    return {"Key": f"tag:{key}", "Option": "Equals", "Values": list(owners)}

@@ -97,6 +97,7 @@ class Reader:
     def __init__(self, world: World, owner: Owner, declared: GoldenImage) -> None:
         self._world = world
         self._owner = owner
+        self._declared = declared
         self._since = listed_since(world, declared)
         self._taken: set[tuple[Place, str]] = set()
 
@@ -123,6 +124,11 @@ class Reader:
                 # The shared listing is older than it, and would say for a while that there is none: then it would be forgotten.
                 inventory.parameters_of(place).wrote(found)
             listed |= own
+            # What the status names was there, and had its tags, when that was written.
+            known = {row.parameter for row in self._declared.status.aliases if row.region == place.region}
+            unsaid = {alias.parameter for alias in wanted if alias.place == place} & listed.keys() - known
+            for name in inventory.parameters_of(place).marked(self._owner, unsaid):
+                listed[name] = replace(listed[name], tags={**listed[name].tags, identity.RELEASED: str(self._owner)})
             return Parameters(self._with_values(place, listed, wanted), taken)
         except AwsError as error:
             return Parameters(problem=error.problem)

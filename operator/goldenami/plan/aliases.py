@@ -5,7 +5,7 @@ One that exists without our owner tag, or with another owner's, is never overwri
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from goldenami.api.reasons import Reason
 from goldenami.plan import identity
@@ -76,13 +76,21 @@ def _one(owner: Owner, alias: Alias, known: Parameters) -> AliasFinding:
         return AliasFinding(alias, known.problem.reason, known.problem.message)
     there = known.ours.get(alias.parameter) or known.taken.get(alias.parameter)
     if there is not None and identity.owner_of(there.tags) == owner:
-        return _existing(alias, there)
+        return _unmarked(_existing(alias, there), there)
     if there is not None:
         return _taken(owner, alias, there)
     if not alias.image_id:
         return AliasFinding(alias, Reason.ALIAS_PENDING, f"{alias.parameter} in {region} waits: {alias.why_not}")
     put = PutParameter(alias.place, alias.parameter, alias.image_id, create=True, tags={identity.OWNER: str(owner)})
     return AliasFinding(alias, Reason.ALIAS_PENDING, f"{alias.parameter} in {region} is being created", (put,))
+
+
+def _unmarked(found: AliasFinding, mine: Parameter) -> AliasFinding:
+    """A process that took it back and died before the second call has left the mark of the release beside our tag."""
+    if identity.RELEASED not in mine.tags:
+        return found
+    drop = TagParameter(found.alias.place, found.alias.parameter, remove=(identity.RELEASED,))
+    return replace(found, actions=(drop, *found.actions))
 
 
 def _existing(alias: Alias, mine: Parameter) -> AliasFinding:

@@ -16,6 +16,7 @@ WANTED, WAITING = Alias(place(), NAME, "ami-1"), Alias(place(), NAME, why_not="n
 OURS, THEIRS = {"goldenami.dev/owner": str(OWNER)}, {"goldenami.dev/owner": str(STRANGER)}
 RELEASED = {"goldenami.dev/released": str(OWNER)}
 PARAMETER = Parameter(NAME, 1, "aws:ec2:image", OURS, "ami-1")
+UNMARK = TagParameter(place(), NAME, remove=("goldenami.dev/released",))
 UPDATE = PutParameter(place(), NAME, "ami-1", create=False)
 
 
@@ -75,6 +76,20 @@ UPDATE = PutParameter(place(), NAME, "ami-1", create=False)
             Reason.ALIAS_CONFLICT,
             (),
             id="not one that another object released",
+        ),
+        pytest.param(
+            WANTED,
+            Parameters({NAME: replace(PARAMETER, tags={**OURS, **RELEASED})}),
+            Reason.SUCCEEDED,
+            (UNMARK,),
+            id="the mark of a release that was left beside our tag goes",
+        ),
+        pytest.param(
+            WANTED,
+            Parameters(taken={NAME: replace(PARAMETER, tags={**OURS, **RELEASED}, value="ami-0")}),
+            Reason.ALIAS_PENDING,
+            (UNMARK, UPDATE),
+            id="also where the name turned out to be taken by ourselves",
         ),
         pytest.param(
             WANTED, Parameters(taken={NAME: PARAMETER}), Reason.SUCCEEDED, (), id="a name that turns out to be taken by ourselves is ours"
