@@ -54,6 +54,10 @@ class SourceFacts:
     problem: Problem | None = None
 
 
+DARK = "disabled:"
+"""Begins the digest of sharing on a disabled image: on its snapshots and its keys, since it has no launch permissions."""
+
+
 @dataclass(frozen=True)
 class Recorded:
     """What the status remembers of one region. It is a report: losing it costs a few reads, never an image."""
@@ -65,6 +69,11 @@ class Recorded:
     """Digest of the sharing that was last found, or made, right."""
     foreign: Principals = NOBODY
     """Who had been granted what nobody declared, when that was last read."""
+
+    @property
+    def as_available(self) -> bool:
+        """Whether launch permissions are among what was found right."""
+        return bool(self.shared_digest) and not self.shared_digest.startswith(DARK)
 
 
 @dataclass(frozen=True)

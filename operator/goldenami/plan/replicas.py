@@ -135,7 +135,7 @@ def enable(version: Version, observed: Observed, image: Image, region: str) -> F
     The other way round, a crash between the two would leave it enabled, unshared, and recorded as shared (trap 15 of the research).
     """
     recorded = observed.recorded.get(region, Recorded())
-    actions = () if recorded.shared_digest else (EnableImage(version.place(region), image.image_id),)
+    actions = () if recorded.as_available else (EnableImage(version.place(region), image.image_id),)
     return Finding(region, Reason.PROGRESSING, f"{image.image_id} in {region} is disabled and will be enabled", image, actions)
 
 

@@ -14,7 +14,7 @@ from goldenami.plan.actions import Action, UnshareImage
 from goldenami.plan.candidates import SETTLED, home_images, home_replica, is_home, is_ours, serves
 from goldenami.plan.desired import Version
 from goldenami.plan.grants import Target
-from goldenami.plan.observed import Finding, Need, NeedKind, Observed, Recorded, key_arns, ours, problem
+from goldenami.plan.observed import DARK, Finding, Need, NeedKind, Observed, Recorded, key_arns, ours, problem
 from goldenami.plan.snapshots import unread
 from goldenami.plan.values import NOBODY, Grants, Image, Principals
 
@@ -105,7 +105,7 @@ def _region(version: Version, observed: Observed, replica: Finding) -> Shared:
     if not version.sharing.declared:
         return _undeclared(version, observed, region, image)
     if image is None or image.state != "available" or not is_ours(version, image):
-        return _gone_dark(region, image) if version.going else _pending(version, observed, region)
+        return _gone_dark(version, observed, region, image) if version.going else _pending(version, observed, region)
     if back := undo.restore(version, observed.regions[region].place, image):
         return _shared_again(region, image, back)
     spares = _spares(version, observed, kept=image) if region == version.home_region else ()
@@ -131,10 +131,20 @@ def _spares(version: Version, observed: Observed, kept: Image | None) -> tuple[I
     )
 
 
-def _gone_dark(region: str, image: Image | None) -> Shared:
-    """Of a version on its way out: EC2 knows no launch permissions of a disabled image."""
+def _gone_dark(version: Version, observed: Observed, region: str, image: Image | None) -> Shared:
+    """Of a version on its way out: EC2 knows no launch permissions of a disabled image. Its snapshots and its key keep theirs, so whom the
+    spec drops loses them there. The digest is another than that of an available image, which has its launch permissions."""
     told = f"{image.image_id} in {region} is {image.state}" if image else f"no image is in {region}"
-    return Shared(Finding(region, Reason.SUCCEEDED, f"{told}: nobody can launch it", image))
+    dark = Finding(region, Reason.SUCCEEDED, f"{told}: nobody can launch it", image)
+    if image is None or image.state != "disabled" or not is_ours(version, image):
+        return Shared(dark)
+    right = DARK + digest(version, image)
+    if observed.recorded.get(region, Recorded()).shared_digest == right and image.image_id not in observed.grants and not observed.asked:
+        return Shared(dark, right, grants.recorded(observed, region))
+    taken = _taken_back(version, observed, region, image)
+    if taken is not None and taken.finding.reason.outcome is not Outcome.DONE:
+        return taken
+    return Shared(dark, right, taken.foreign if taken else NOBODY)
 
 
 def _shared_again(region: str, image: Image, back: tuple[Action, ...]) -> Shared:

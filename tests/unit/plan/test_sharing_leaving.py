@@ -8,13 +8,30 @@ import pytest
 from goldenami.api.conditions import ConditionType
 from goldenami.api.reasons import Outcome, Reason
 from goldenami.plan import sharing, whole
-from goldenami.plan.actions import Action, DisableImage, RevokeKey, SetTags, UnshareImage, UnshareSnapshot
+from goldenami.plan.actions import Action, DisableImage, EnableImage, RevokeKey, SetTags, UnshareImage, UnshareSnapshot
 from goldenami.plan.desired import InstanceSource, Sharing, Version
 from goldenami.plan.identity import grant_name
 from goldenami.plan.observed import NeedKind, Observed, Recorded
 from goldenami.plan.sharing import Shared
 from goldenami.plan.values import Grants, Image, KeyGrant, Principals, Problem
-from support.plan import ALICE, BOB, EVE, HOME, PARIS, accounts, golden_ami, granted, home_ami, key, observed, place, unused, version, view
+from support.plan import (
+    ALICE,
+    BOB,
+    EVE,
+    HOME,
+    PARIS,
+    accounts,
+    golden_ami,
+    granted,
+    home_ami,
+    key,
+    observed,
+    place,
+    retagged,
+    unused,
+    version,
+    view,
+)
 
 AMI, ARN = golden_ami(), key()
 EVERYBODY = Principals(public=True)
@@ -133,3 +150,57 @@ def test_it_is_part_of_every_look_and_comes_first(stage: Any) -> None:
         assert there[:3] == [IMAGE, SNAPSHOT, KEY]
         assert [type(action) for action in there[3:]] == [SetTags, DisableImage]
         assert any(finding.region == PARIS for finding in found.concerns[ConditionType.SHARING_READY])
+
+
+# --- a version at a stage that is kept dark ---
+
+DARK = replace(AMI, state="disabled")
+
+
+def dark(shared: Sharing, seen: Observed, stage: Any = "Disabled") -> Shared:
+    (found,) = whole.look(version(PARIS, sharing=shared, stage=stage), seen).shared
+    return found
+
+
+@pytest.mark.parametrize("stage", ["Disabled", "Retired"])
+@pytest.mark.parametrize(
+    ("shared", "seen", "expected"),
+    [
+        pytest.param(Sharing(accounts(BOB)), paris(DARK), (SNAPSHOT, KEY), id="who is declared no longer loses it"),
+        pytest.param(Sharing(accounts(ALICE)), paris(DARK), (), id="who is declared keeps it"),
+        pytest.param(Sharing(accounts(ALICE, BOB)), paris(DARK), (), id="nobody gets anything"),
+        pytest.param(
+            Sharing(accounts(BOB), remove_foreign=False), paris(DARK, BOTH, granted=accounts(ALICE)), (SNAPSHOT, KEY), id="others are kept"
+        ),
+        pytest.param(Sharing(declared=False), paris(DARK), (), id="what nobody declares is left as it is"),
+        pytest.param(Sharing(), paris(retagged(DARK, owner=None)), (), id="what is no longer ours is not touched"),
+    ],
+)
+def test_a_version_that_is_disabled_takes_back_what_it_lent(
+    shared: Sharing, seen: Observed, expected: tuple[Action, ...], stage: Any
+) -> None:
+    found = dark(shared, seen, stage)
+    assert found.finding.actions == expected
+    assert (found.finding.outcome is Outcome.DONE) is not bool(expected)
+
+
+def test_it_is_read_once_after_an_edit_and_not_again() -> None:
+    shared, available = Sharing(accounts(ALICE)), sharing.digest(version(sharing=Sharing(accounts(ALICE))), AMI)
+    unknown = paris(DARK, None, recorded={PARIS: Recorded("ami-1", "available", shared_digest=available)})
+    just_disabled = dark(shared, unknown)
+    assert just_disabled.finding.needs == ()
+    noted = replace(unknown, recorded={PARIS: Recorded("ami-1", "disabled", shared_digest=just_disabled.digest)})
+    assert (dark(shared, noted).finding.needs, dark(shared, noted).digest) == ((), just_disabled.digest)
+    for asks in (dark(Sharing(), noted), dark(shared, replace(noted, asked=True))):
+        assert [need.kind for need in asks.finding.needs] == [NeedKind.GRANTS]
+        assert asks.digest == ""
+
+
+def test_what_is_noted_of_a_disabled_image_is_not_believed_of_an_available_one() -> None:
+    """Its launch permissions were forgotten."""
+    of = version(PARIS, sharing=Sharing(accounts(ALICE)))
+    noted = {PARIS: Recorded("ami-1", "disabled", shared_digest=dark(of.sharing, paris(DARK)).digest)}
+    enabling = whole.look(of, paris(DARK, None, recorded=noted))
+    assert [type(action) for action in enabling.actions] == [EnableImage]
+    (enabled,) = whole.look(of, paris(AMI, None, recorded=noted)).shared
+    assert [need.kind for need in enabled.finding.needs] == [NeedKind.GRANTS]

@@ -9,7 +9,7 @@ import pytest
 
 from goldenami.api.fields import Stage
 from goldenami.api.reasons import Outcome, Reason
-from goldenami.plan import deprecation, identity, stages, undo, whole
+from goldenami.plan import deprecation, identity, sharing, stages, undo, whole
 from goldenami.plan.actions import (
     Action,
     DeprecateImage,
@@ -25,6 +25,7 @@ from goldenami.plan.actions import (
 )
 from goldenami.plan.desired import Replica, Sharing, Version
 from goldenami.plan.evidence import Source, Testimony
+from goldenami.plan.observed import DARK as DARK_DIGEST
 from goldenami.plan.observed import Finding, NeedKind, Observed, Recorded
 from goldenami.plan.values import NOBODY, Image, Principals, Problem
 from support.plan import (
@@ -315,7 +316,8 @@ def test_a_region_that_is_not_declared_is_somebody_elses_business() -> None:
 
 
 def test_nothing_is_copied_or_enabled_for_a_version_on_its_way_out() -> None:
-    looks = [whole.look(going(stage), seen) for stage in GOING for seen in (paris(), paris(dark()))]
+    right = Recorded("ami-1", "disabled", shared_digest=DARK_DIGEST + sharing.digest(going(), dark()))
+    looks = [whole.look(going(stage), seen) for stage in GOING for seen in (paris(), paris(dark(), recorded={PARIS: right}))]
     assert [kinds(look.actions) for look in looks] == [[], [], [], []]
     assert [need for look in looks for need in look.needs if need.kind is not NeedKind.SNAPSHOTS] == []
 
