@@ -27,7 +27,7 @@ NAME = "app"
 NEWEST = "2.0.0"
 OTHER_READS = frozenset({
     "ec2.DescribeImageAttribute", "ec2.DescribeImages", "ec2.DescribeRegions", "ec2.DescribeSnapshotAttribute", "ec2.DescribeSnapshots",
-    "kms.ListGrants", "ssm.GetParameters", "sts.GetCallerIdentity",
+    "ec2.ListImagesInRecycleBin", "kms.ListGrants", "ssm.GetParameters", "sts.GetCallerIdentity",
 })  # fmt: skip
 """Reads that belong to the work itself: listings, grants, who we are. All others ask who uses an image."""
 REPORTS = frozenset({"ec2.CreateImageUsageReport", "ec2.DeleteImageUsageReport"})

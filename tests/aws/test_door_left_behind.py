@@ -2,6 +2,8 @@
 
 import pytest
 
+from goldenami.controllers import recycle_bin
+from goldenami.controllers.world import Went
 from goldenami.local.aws import LocalAws, lab
 from goldenami.plan import identity, orphans
 from goldenami.plan.actions import DeleteSnapshot, SetTags
@@ -47,7 +49,7 @@ def view(door: Door) -> RegionView:
 
 def checked(door: Door, image_id: str) -> Checked:
     images = {image.image_id: image for image in door.inventory.existing_images(door.away, [image_id])}
-    return Checked(frozenset({image_id}), images, door.inventory.binned_images(door.away, [image_id]))
+    return Checked(frozenset({image_id}), images, frozenset(door.inventory.binned_images(door.away, [image_id])))
 
 
 def look(door: Door, image_id: str) -> Found:
@@ -73,9 +75,10 @@ def test_those_in_the_recycle_bin_are_found_there_twenty_a_call(door: Door) -> N
     kept = deregistered(door)[0]
     others = [f"ami-{number:017x}" for number in range(30)]
     door.forget_audit()
-    assert door.inventory.binned_images(door.away, [*others, kept]) == {kept}
+    until = door.inventory.binned_images(door.away, [*others, kept])
+    assert {name: round((at - door.now) / DAY) for name, at in until.items()} == {kept: 30}
     assert door.counts()["ec2.ListImagesInRecycleBin"] == 2
-    assert door.inventory.binned_images(door.away, []) == frozenset()
+    assert door.inventory.binned_images(door.away, []) == {}
 
 
 def test_a_snapshot_that_is_left_behind_is_marked_and_goes_after_its_time(door: Door) -> None:
@@ -114,3 +117,19 @@ def test_an_image_that_comes_back_from_the_recycle_bin_takes_its_snapshot_back(d
 
     assert identity.ORPHANED_SINCE not in tags_of(door.cloud.shown_snapshot(snapshot, door.away.region))
     assert look(door, image) == Found()
+
+
+def test_what_retention_deregistered_is_asked_for_in_one_call_a_region_and_a_refusal_tells_nothing(door: Door) -> None:
+    keep_in_bin(door)
+    went = [Went("1.0.0", door.away.region, deregistered(door)[0]), Went("1.0.0", door.home.region, f"ami-{0:017x}")]
+    went += [Went("1.1.0", door.away.region, f"ami-{number:017x}") for number in range(30)]
+    door.forget_audit()
+    (found,) = recycle_bin.kept(door.inventory, door.account, went)
+    assert (found.image, round((found.until - door.now) / DAY)) == (went[0], 30)
+    assert door.counts() == {"ec2.ListImagesInRecycleBin": 2}
+    assert recycle_bin.sentence([found]).startswith(
+        f"the Recycle Bin keeps {went[0].image_id} of version 1.0.0 in {door.away.region} until 2"
+    )
+
+    door.fault("refuse", operation="ec2.ListImagesInRecycleBin", code="UnauthorizedOperation", message="You are not authorized.", times=2)
+    assert recycle_bin.kept(door.inventory, door.account, went) == ()

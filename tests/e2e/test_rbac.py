@@ -35,7 +35,6 @@ ACTIONS_UNUSED = {
     "ec2:EnableImage": "a region that is declared again while its image is disabled",
     "ec2:DescribeLaunchTemplateVersions": "only where there are launch templates",
     "ec2:DeleteSnapshot": "a snapshot that DeregisterImage left behind",
-    "ec2:ListImagesInRecycleBin": "a snapshot whose image somebody else deregistered",
     "ec2:GetEbsDefaultKmsKeyId": "only where volumes are encrypted by default",
     "ec2:GetImageBlockPublicAccessState": "only for images that are public",
     "ssm:GetParameterHistory": "a channel whose parameters are there and whose status is lost",

@@ -9,7 +9,7 @@ import pytest
 from goldenami.api.kinds import API_VERSION
 from support.operator import AWAY, HOME, Body, World, tags_of
 from support.questions import newest_call
-from support.scenes import changed_settings, declared, events_of, images_of, iv, look_again, until
+from support.scenes import changed_settings, declared, events_of, images_of, iv, look_again, owner_tag, until
 
 DAY_SECONDS = 86_400.0
 
@@ -101,6 +101,29 @@ def test_what_no_limit_keeps_is_disabled_and_then_gone_with_its_snapshots_and_it
     told = events_of(corner, name, "GoldenImage")
     assert ("StageChanged", "version 1.0.0 is Disabled from now on: no limit of the policy keeps it") in told
     assert ("VersionRetired", "nothing is left of version 1.0.0") in told
+
+
+def keep_in_bin(world: World, name: str) -> None:
+    """What is deregistered of this family, for five days."""
+    mine = [{"ResourceTagKey": "goldenami.dev/owner", "ResourceTagValue": owner_tag(world, name)}]
+    period = {"RetentionPeriodValue": 5, "RetentionPeriodUnit": "DAYS"}
+    with changed_settings(world.aws, first_rule_seconds=0.0):
+        rules = world.aws.client("rbin", region=HOME, account=world.account)
+        rules.create_rule(ResourceType="EC2_IMAGE", RetentionPeriod=period, ResourceTags=mine)
+
+
+def test_what_the_recycle_bin_keeps_of_versions_that_go_at_the_same_time_is_asked_and_told_once(corner: World, name: str) -> None:
+    keep_in_bin(corner, name)
+    old = ["1.0.0", "1.1.0"]
+    ids = family(corner, name, *old, "2.0.0")
+    since = newest_call(corner)
+    retain(corner, name, keepLast=1, maxPerRun="100%", retire={"disableFor": "0s"}, evidence={"usageReports": "NotRequired"})
+    for version in old:
+        corner.gone(iv(name, version), "imageversion")
+    told = until(corner, lambda: {text for reason, text in events_of(corner, name, "GoldenImage") if reason == "InRecycleBin"}, "an event")
+    assert [all(f"{ids[version]} of version {version} in {HOME} until 2" in text for version in old) for text in told] == [True]
+    asked = corner.aws.lab.audit_counts(account=corner.account, since=since, operation="ec2.ListImagesInRecycleBin")
+    assert asked == {"ec2.ListImagesInRecycleBin": 1}
 
 
 def test_versions_that_go_at_the_same_time_share_the_listing_of_what_they_left(corner: World, name: str) -> None:

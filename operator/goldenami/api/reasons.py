@@ -194,6 +194,11 @@ class EventReason(StrEnum):
     ENABLED = "Enabled", False, "A disabled image was enabled again."
     STAGE_CHANGED = "StageChanged", False, "A version is kept, deprecated, disabled or retired from now on; the message says why."
     VERSION_RETIRED = "VersionRetired", False, "Nothing is left of a version; its object is removed."
+    IN_RECYCLE_BIN = (
+        "InRecycleBin",
+        False,
+        "Images that were deregistered are kept by a rule of the Recycle Bin; the message says until when.",
+    )
     RELEASED = "Released", False, "An image was let go: it stays in AWS and is no longer the operator's."
     ORPHANS_FOUND = "OrphansFound", True, "Snapshots or failed copies of ours belong to no image any more; status.orphans lists them."
     ORPHAN_REMOVED = "OrphanRemoved", False, "A snapshot that belonged to no image was deleted, under the retention policy."

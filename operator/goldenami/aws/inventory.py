@@ -215,9 +215,9 @@ class Inventory:
         """Those of them that this account sees now, whatever their tags. Raises AwsError."""
         return left_behind.existing(self._calls, place, image_ids) if image_ids else ()
 
-    def binned_images(self, place: Place, image_ids: Sequence[str]) -> frozenset[str]:
-        """Those of them that are in the Recycle Bin now. Raises AwsError."""
-        return left_behind.binned(self._calls, place, image_ids) if image_ids else frozenset()
+    def binned_images(self, place: Place, image_ids: Sequence[str]) -> Mapping[str, float]:
+        """Those of them that are in the Recycle Bin now, and until when, in epoch seconds. Raises AwsError."""
+        return left_behind.binned(self._calls, place, image_ids) if image_ids else {}
 
     def images_matching(self, place: Place, pattern: str, tags: Mapping[str, str], *, not_older_than: float) -> tuple[Image, ...]:
         """Anybody's of this account whose name and tags match; what we wrote since is not folded in. Raises AwsError, and PatternError."""

@@ -1,6 +1,6 @@
 """What there is to ask about images that a listing of ours does not have: whether they exist all the same, or lie in the Recycle Bin."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from goldenami.aws import translate
 from goldenami.aws.calls import Calls
@@ -39,9 +39,12 @@ def _described(calls: Calls, place: Place, image_ids: Sequence[str]) -> list[dic
     )
 
 
-def binned(calls: Calls, place: Place, image_ids: Sequence[str]) -> frozenset[str]:
-    """Those that are in the Recycle Bin, from which they may be restored under the same id. Raises AwsError."""
-    found: set[str] = set()
+def binned(calls: Calls, place: Place, image_ids: Sequence[str]) -> Mapping[str, float]:
+    """Those that are in the Recycle Bin, from which they may be restored under the same id, and until when, in epoch seconds.
+
+    Raises AwsError.
+    """
+    found: dict[str, float] = {}
     for start in range(0, len(image_ids), _BIN_IDS):
         some = list(image_ids[start : start + _BIN_IDS])
         answer = calls.ec2(
@@ -50,5 +53,5 @@ def binned(calls: Calls, place: Place, image_ids: Sequence[str]) -> frozenset[st
             lambda ec2, some=some: ec2.list_images_in_recycle_bin(ImageIds=some),  # type: ignore[misc]
             about=", ".join(some),
         )
-        found |= {row["ImageId"] for row in answer.get("Images", ())}
-    return frozenset(found)
+        found |= {row["ImageId"]: translate.epoch_seconds(row.get("RecycleBinExitTime")) for row in answer.get("Images", ())}
+    return found

@@ -14,7 +14,19 @@ from goldenami.api.kinds import FINALIZER, GOLDEN_IMAGE, IMAGE_VERSION, SHARE_LI
 from goldenami.api.meta import InvalidObjectError
 from goldenami.api.reasons import Reason
 from goldenami.api.share_list import ShareList
-from goldenami.controllers import channels, config_map, family, golden_image_status, logs, orphans, publish, report, retention, unfit
+from goldenami.controllers import (
+    channels,
+    config_map,
+    family,
+    golden_image_status,
+    logs,
+    orphans,
+    publish,
+    recycle_bin,
+    report,
+    retention,
+    unfit,
+)
 from goldenami.controllers.caretaker import Outcome
 from goldenami.controllers.families_adopted import Search
 from goldenami.controllers.family import Course
@@ -103,7 +115,9 @@ class GoldenImages:
         left = orphans.look(self.world, seen, account, children, everywhere, retained.policy)
         held = cost.of_family(self._owner(seen), everywhere, orphans.borrowed(self.world, account, children))
         amiss = (*recalled.problems({*children, *refused, seen.declared.spec.version}), *refused.values())
-        return golden_image_status.tell(self.world, seen, account, children, told, published, retained, held, left, adoption, amiss)
+        outcome = golden_image_status.tell(self.world, seen, account, children, told, published, retained, held, left, adoption, amiss)
+        recycle_bin.tell(self.world, seen.obj, account, children, self._interval_seconds(seen))
+        return outcome
 
     def _everywhere(self, seen: Seen[GoldenImage], account: Account, children: Children, views: list[RegionView]) -> list[RegionView]:
         """Where the versions are, besides where they are declared now: from listings that the versions read."""

@@ -121,7 +121,7 @@ def _checked(world: World, place: Place, image_ids: Sequence[str]) -> Checked:
     try:
         images = {image.image_id: image for image in world.inventory.existing_images(place, image_ids)}
         binned = world.inventory.binned_images(place, [name for name in image_ids if name not in images])
-        return Checked(frozenset(image_ids), images, binned)
+        return Checked(frozenset(image_ids), images, frozenset(binned))
     except AwsError as error:
         return Checked(frozenset(image_ids), problem=error.problem)
 

@@ -11,7 +11,7 @@ from goldenami.api.image_version import ImageVersion
 from goldenami.api.kinds import IMAGE_VERSION, RETENTION_POLICY
 from goldenami.api.reasons import EventReason, Reason
 from goldenami.api.retention_policy import RetentionPolicy, RetentionPolicySpec
-from goldenami.controllers import retiring, unfit
+from goldenami.controllers import recycle_bin, retiring, unfit
 from goldenami.controllers.family import Course
 from goldenami.controllers.mirror import Children, is_current
 from goldenami.controllers.remembered import GONE
@@ -208,6 +208,7 @@ def remove_retired(world: World, obj: Body, children: Children, retained: Retain
     for child in over:
         if not child.deleting:
             world.kubernetes.delete(IMAGE_VERSION, child.namespace, child.name, child.metadata.uid)
+            recycle_bin.note(world, obj, child)
             world.events.record(obj, EventReason.VERSION_RETIRED, f"nothing is left of version {child.spec.version}")
     return tuple(child.spec.version for child in over)
 

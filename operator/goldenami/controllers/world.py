@@ -38,6 +38,15 @@ TOLD: Mapping[type[Action], EventReason] = {
 
 
 @dataclass(frozen=True)
+class Went:
+    """An image that was deregistered."""
+
+    version: str
+    region: str
+    image_id: str
+
+
+@dataclass(frozen=True)
 class World:
     kubernetes: Kubernetes
     events: Events
@@ -57,6 +66,8 @@ class World:
     """Epoch seconds."""
     confirmed: dict[tuple[Place, str], tuple[int, str]] = field(default_factory=dict)
     """Version and value of parameters whose value was read and found right."""
+    went: dict[str, tuple[float, tuple[Went, ...]]] = field(default_factory=dict)
+    """By the uid of a GoldenImage: since when, and of which images, it is still to be asked whether the Recycle Bin keeps them."""
 
     def tell(self, kind: Kind, obj: Body, status: Body) -> bool:
         """Writes a status where it differs; then it is an event where a summary condition turned, and a metric in any case.
