@@ -1,8 +1,11 @@
-"""What a version costs and what is new in it: in status, columns, descriptions and tags."""
+"""What a version costs and what is new in it: in status, columns, metrics, descriptions and tags."""
 
+import json
+import urllib.request
+from datetime import datetime
 from typing import Any
 
-from support.operator import AWAY, HOME, World, snapshots_of, tags_of
+from support.operator import AWAY, HOME, OperatorProcess, World, snapshots_of, tags_of
 from support.scenes import calls_since, declared, image_of, images_of, iv, look_again, newest_call, until
 
 GIB = 2**30
@@ -51,7 +54,21 @@ def test_each_version_and_the_family_say_what_their_snapshots_hold(corner: World
     assert (corner.get("goldenimage", name) or {})["status"]["madeAt"] == made
 
 
-def test_get_shows_it_on_request(corner: World, name: str) -> None:
+def scraped(process: OperatorProcess) -> str:
+    """What Prometheus is told."""
+    said = next(line for line in process.log.read_text().splitlines() if "/metrics" in line)
+    port = json.loads(said)["message"].rpartition(" ")[2]
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        return str(answer.read().decode())
+
+
+def gauges(text: str, kind: str, world: World, name: str) -> dict[str, float]:
+    """Of one object, by name."""
+    labels = f'{{kind="{kind}",name="{name}",namespace="{world.namespace}"}} '
+    return {line.partition("{")[0]: float(line.rpartition(" ")[2]) for line in text.splitlines() if labels in line}
+
+
+def test_get_and_prometheus_show_it(corner: World, name: str, shared_operator: OperatorProcess) -> None:
     corner.apply(declared(corner, name, notes="new kernel"))
     corner.ready(name)
     look_again(corner, name)
@@ -65,6 +82,12 @@ def test_get_shows_it_on_request(corner: World, name: str) -> None:
     assert "new kernel" in printed[1]
     assert {"REPLICAS", "GIB", "MADE"} <= set(family[0].split())
     assert ["2", gib] == family[1][family[0].index("REPLICAS") :].split()[:2]
+
+    text, obj = scraped(shared_operator), corner.get("goldenimage", name) or {}
+    made = datetime.fromisoformat(obj["status"]["madeAt"]).timestamp()
+    told = {"goldenami_replicas": 2.0, "goldenami_snapshot_bytes": float(gib) * GIB, "goldenami_made_timestamp_seconds": made}
+    assert gauges(text, "GoldenImage", corner, name) == told
+    assert gauges(text, "ImageVersion", corner, iv(name)) == told
 
 
 def test_notes_become_description_and_tag_and_each_version_keeps_its_own(corner: World, name: str) -> None:

@@ -116,7 +116,7 @@ def operator(
         "POD_NAME": f"operator-{account}",
         **lease,
     }
-    arguments = ("--installation", installation, "--interval", interval, "--metrics-port", "-1", "--workers", "8")
+    arguments = ("--installation", installation, "--interval", interval, "--metrics-port", "0", "--workers", "8")
     only = ("--namespace", namespace) if namespace else ()
     process = OperatorProcess((*arguments, *only), environment, folder / "operator.log").start()
     try:
