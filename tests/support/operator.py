@@ -12,7 +12,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -22,8 +22,9 @@ import kubernetes.client
 import kubernetes.config
 import pytest
 
-from goldenami.api.kinds import GOLDEN_IMAGE, IMAGE_VERSION, KINDS, RETENTION_POLICY, SHARE_LIST, Kind
+from goldenami.api.kinds import AWS_ACCOUNT, GOLDEN_IMAGE, IMAGE_VERSION, KINDS, RETENTION_POLICY, SHARE_LIST, Kind
 from goldenami.kube.client import APPLY_PATCH, MERGE_PATCH, Kubernetes, path_of
+from goldenami.kube.errors import KubeConflict, KubeNotFound
 from goldenami.local.aws import LocalAws
 from goldenami.local.kubernetes import ControlPlane
 from support.waiting import until
@@ -170,6 +171,15 @@ class World:
         """All that the operator looks after. The namespace stays: its end costs a quarter of a second of processor time."""
         for kind in (GOLDEN_IMAGE, IMAGE_VERSION, SHARE_LIST, RETENTION_POLICY):
             self.kubernetes.call("DELETE", path_of(kind, self.namespace))
+
+    def vanish(self) -> None:
+        """Without regard to what is in AWS: what is left of a test would be looked at every ten seconds until the last one has ended."""
+        for kind in (GOLDEN_IMAGE, IMAGE_VERSION):
+            for obj in self.kubernetes.list(kind, self.namespace):
+                with suppress(KubeConflict):  # the operator has just written to it, and may go on
+                    self.kubernetes.remove_finalizer(kind, obj)
+        with suppress(KubeNotFound):
+            self.kubernetes.call("DELETE", path_of(AWS_ACCOUNT, "", self.account_ref))
 
     def delete(self, kind: str, name: str) -> None:
         self.kubernetes.call("DELETE", path_of(_kind(kind), self.namespace, name))
@@ -328,8 +338,16 @@ def world(
     yield found
     if not shared_operator.running:
         raise AssertionError(f"the operator ended:\n{shared_operator.tail()}")
-    # The account stays: without it nothing could be released any more.
     found.delete_all()
+    _ended.append(found)
+    for ended in _ended[:-LINGERING]:
+        ended.vanish()
+    del _ended[:-LINGERING]
+
+
+LINGERING = 2
+"""Worlds that have some time to end as they should, with their AWSAccount, without which nothing could be released any more."""
+_ended: list[World] = []
 
 
 def aws_account(name: str, account: str) -> Body:

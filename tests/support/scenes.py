@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-import yaml
 
 from goldenami.api.kinds import RECONCILE_REQUESTED
 from goldenami.local.aws import LocalAws
@@ -27,11 +26,12 @@ def corner(served_plane: ControlPlane, fast_aws: LocalAws, shared_operator: Oper
     """One world for all tests of a module that each look at a family of their own: `name` gives them one."""
     namespace, name = f"corner-{uuid.uuid4().hex[:10]}", f"corner-{uuid.uuid4().hex[:8]}"
     account, partner = fresh_account(), fresh_account()
-    served_plane.run_kubectl("create", "namespace", namespace)
-    served_plane.run_kubectl("apply", "-f", "-", stdin=yaml.safe_dump(aws_account(name, account)))
-    yield World(served_plane, fast_aws, namespace, account, partner, account_ref=name, tail=shared_operator.tail)
-    served_plane.run_kubectl("delete", "namespace", namespace, "--wait=false")
-    served_plane.run_kubectl("delete", "awsaccount", name, "--wait=false")
+    world = World(served_plane, fast_aws, namespace, account, partner, account_ref=name, tail=shared_operator.tail)
+    world.create_namespace()
+    world.apply(aws_account(name, account))
+    yield world
+    world.delete_all()
+    world.vanish()
 
 
 @pytest.fixture
