@@ -12,8 +12,7 @@ import pytest
 
 from goldenami.kube.errors import KubeNotFound
 from goldenami.local.aws import LocalAws
-from goldenami.local.kubernetes import ControlPlane, Programs
-from support.kubernetes import serve_kinds
+from goldenami.local.kubernetes import ControlPlane
 from support.operator import AWAY, HOME, Body, OperatorProcess, World, eventually, snapshots_of, tags_of
 from support.process import environment, running
 from support.questions import mutations, newest_call
@@ -21,19 +20,11 @@ from support.questions import mutations, newest_call
 VERSIONS = ("1.0.0", "1.1.0")
 
 
-@pytest.fixture(scope="module")
-def plane(programs: Programs) -> Iterator[ControlPlane]:
-    """Without the operator that other tests share: it would serve these namespaces, too."""
-    with ControlPlane.start(programs=programs) as plane:
-        serve_kinds(plane)
-        yield plane
-
-
 @pytest.fixture
-def site(plane: ControlPlane, fast_aws: LocalAws, new_account: Callable[[], str]) -> World:
-    namespace = f"test-{uuid.uuid4().hex[:10]}"
-    plane.run_kubectl("create", "namespace", namespace)
-    return World(plane, fast_aws, namespace, new_account(), new_account(), installation="crash")
+def site(control_plane: ControlPlane, apply_crds: None, fast_aws: LocalAws, new_account: Callable[[], str]) -> World:
+    world = World(control_plane, fast_aws, f"test-{uuid.uuid4().hex[:10]}", new_account(), new_account(), installation="crash")
+    world.create_namespace()
+    return world
 
 
 @contextmanager
