@@ -22,7 +22,8 @@ class Launcher:
 
     def __init__(self) -> None:
         # As a module, because a script's own folder comes first on the path, and `operator.py` in it would hide the standard library's.
-        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[1])}
+        path = filter(None, (str(Path(__file__).resolve().parents[1]), os.environ.get("PYTHONPATH")))
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
         command = [sys.executable, "-m", "support.launcher"]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
         self._asking = threading.Lock()
