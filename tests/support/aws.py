@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from botocore.client import ClientCreator
 from botocore.exceptions import ClientError
 
 from goldenami.local.aws import LocalAws
@@ -17,6 +18,23 @@ CLOCK_SCALE = 60.0  # a copy of twenty seconds takes a third of one
 _numbers = itertools.count(300_000_000_001)
 
 NewAccount = Callable[[], str]
+
+# A client's class depends on its service alone, and botocore makes one for every client: with accounts of its own for each test that was a
+# third of what the tests computed.
+_MAKES_CLASSES = "_create_client_class"
+_class_of = vars(ClientCreator)[_MAKES_CLASSES]
+_classes: dict[str, type] = {}
+
+
+def _shared_class(creator: Any, service_name: str, service_model: Any) -> type:
+    # Models that are cut down have classes of their own (goldenami.aws.models).
+    key = f"{service_name} {len(service_model.operation_names)}"
+    if key not in _classes:
+        _classes[key] = _class_of(creator, service_name, service_model)
+    return _classes[key]
+
+
+setattr(ClientCreator, _MAKES_CLASSES, _shared_class)
 
 
 @pytest.fixture(scope="session")
