@@ -63,10 +63,6 @@ def kube_apiserver(
         # The kubernetes service needs no endpoints: nothing here runs in pods, and a loopback address is refused as one.
         "--endpoint-reconciler-type=none",
         "--profiling=false",
-        # For the few that ask here, keeping a copy of every resource, and sharing out the server among many, cost a quarter of what it
-        # computes, and at rest half. Watches and lists come from etcd then, and are never older than what was written.
-        "--watch-cache=false",
-        "--enable-priority-and-fairness=false",
         *_audit(audit_policy, audit_log),
     ]
 
