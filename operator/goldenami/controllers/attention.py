@@ -17,7 +17,8 @@ from goldenami.kube.seen import How, Seen, Signature
 GATHER_SECONDS = 0.2
 """Listed objects are gathered this long, so that those that are not Ready can go first."""
 CHILD_SECONDS = 0.2
-"""A parent looks this long after a child changed: one look for the finalizer, the status and whatever the child's siblings say meanwhile.
+"""What children say wakes their parent at most this often: the first at once, and one look for the finalizer, the status and whatever their
+siblings say meanwhile.
 
 A look reads all children, so with a hundred versions on their way out each of their writes would cost a hundred objects.
 """
@@ -40,6 +41,8 @@ class Attention:
         self._references = References()
         self._known: dict[Key, Known] = {}
         self._gathered: dict[Key, bool] = {}
+        self._told: dict[Key, float] = {}
+        """When children woke each parent last, or will, in loop time."""
 
     @property
     def known_uids(self) -> dict[Key, str]:
@@ -77,6 +80,7 @@ class Attention:
             # The end of an incarnation whose successor is already known, or of something never noticed.
             return
         del self._known[seen.key]
+        self._told.pop(seen.key, None)
         self._tell_parent(seen)
         self._references.forget(seen.key)
         # One more look finds it gone, and lets go of what was remembered about it.
@@ -90,7 +94,10 @@ class Attention:
         if parent is not None and seen.how is How.LISTED:
             self._wake(parent, seen)
         elif parent is not None:
-            self._caretakers.wake_soon(parent, CHILD_SECONDS)
+            now, last = self._loop.time(), self._told.get(parent, -CHILD_SECONDS)
+            # Also where a look is planned already: that one may begin before it is due, and then another one has to be.
+            self._told[parent] = last if last > now else max(now, last + CHILD_SECONDS)
+            self._caretakers.wake_soon(parent, self._told[parent] - now)
 
     def _wake(self, key: Key, seen: Seen) -> None:
         if seen.how is not How.LISTED:

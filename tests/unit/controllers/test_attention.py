@@ -143,7 +143,7 @@ def test_a_childs_status_wakes_its_parent_and_a_parents_status_wakes_nobody() ->
     assert woken_by(world, before, world.show(WEB, status={"observedGeneration": 1})) == {}
 
 
-def test_children_that_change_at_the_same_time_make_one_look_of_their_parent_and_an_edit_of_it_waits_for_none() -> None:
+def test_the_first_child_that_changes_wakes_its_parent_at_once_and_all_others_meanwhile_make_one_look_more() -> None:
     world = World()
 
     async def main() -> list[int]:
@@ -152,15 +152,37 @@ def test_children_that_change_at_the_same_time_make_one_look_of_their_parent_and
             child = Key("ImageVersion", "images", f"web-1.{number}.0")
             attention.seen(world.show(child, how=How.ADDED, spec={"goldenImage": "web"}))
             attention.seen(world.show(child, status={"observedGeneration": 1}, spec={"goldenImage": "web"}))
-        for pause in (CHILD_SECONDS / 2, CHILD_SECONDS):
-            await asyncio.sleep(pause)
-            looks.append(world.looks[WEB])
+            await asyncio.sleep(CHILD_SECONDS / 100)
+        looks.append(world.looks[WEB])
+        await asyncio.sleep(CHILD_SECONDS)
+        looks.append(world.looks[WEB])
+        await asyncio.sleep(CHILD_SECONDS)
         attention.seen(world.show(CHILD, status={"observedGeneration": 2}, spec={"goldenImage": "web"}))
-        attention.seen(world.show(WEB, how=How.ADDED))
-        await asyncio.sleep(CHILD_SECONDS / 10)
+        await asyncio.sleep(CHILD_SECONDS / 100)
         return [*looks, world.looks[WEB]]
 
-    assert on_virtual_time(main()) == [0, 1, 2]
+    assert on_virtual_time(main()) == [1, 2, 3]
+
+
+def test_a_child_that_changes_after_an_edit_was_looked_at_is_looked_at_as_well() -> None:
+    """The look that its siblings had planned began earlier, because of the edit."""
+    world = World()
+
+    async def main() -> tuple[int, int]:
+        attention = world.attention()
+        attention.seen(world.show(WEB, how=How.ADDED))
+        for number in (1, 2):
+            attention.seen(world.show(CHILD, status={"observedGeneration": number}, spec={"goldenImage": "web"}))
+            await asyncio.sleep(CHILD_SECONDS / 10)
+        attention.seen(world.show(WEB, generation=2))
+        await asyncio.sleep(CHILD_SECONDS / 10)
+        before = world.looks[WEB]
+        attention.seen(world.show(CHILD, status={"observedGeneration": 3}, spec={"goldenImage": "web"}))
+        await asyncio.sleep(CHILD_SECONDS)
+        return before, world.looks[WEB]
+
+    before, after = on_virtual_time(main())
+    assert after == before + 1
 
 
 def test_a_childs_end_wakes_its_parent_even_when_only_the_sweep_noticed() -> None:
