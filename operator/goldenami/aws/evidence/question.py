@@ -58,7 +58,7 @@ class Listings:
             return {name: value for name in names if (value := known[name][1]) is not None}
 
     def memory(self, what: str) -> dict[Any, Any]:
-        """What one listing keeps from reading to reading; used by the one thread that reads it."""
+        """What is kept from reading to reading under this name. Whoever uses it from several threads sets and takes single entries only."""
         with self._lock:
             return self._memory.setdefault(what, {})
 
