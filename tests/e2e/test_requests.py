@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from operator import itemgetter
 
 from goldenami.api.kinds import GOLDEN_IMAGE, IMAGE_VERSION
 from support.operator import AWAY, HOME, OperatorProcess, World, eventually
@@ -35,14 +36,14 @@ ASKED = ("patch by kubectl", "goldenimages", "web")
 
 
 def requests(world: World) -> list[tuple[str, str, str]]:
-    """What was asked of the API server about named objects of the namespace, in the order of the answers."""
+    """What was asked of the API server about named objects of the namespace, in the order in which it was asked."""
     return [
         (
             f"{entry['verb']} by kubectl" if "fieldManager=kubectl" in entry["requestURI"] else entry["verb"],
             "/".join(filter(None, (entry["resource"], entry["subresource"]))),
             entry["name"],
         )
-        for entry in world.plane.audit()
+        for entry in sorted(world.plane.audit(), key=itemgetter("received"))
         if entry["namespace"] == world.namespace and entry["name"]
     ]
 

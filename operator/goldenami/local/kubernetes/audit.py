@@ -24,6 +24,8 @@ class AuditEntry(TypedDict):
     """One finished request for a resource.
 
     `group` is "" for the core API; `name`, `namespace` and `subresource` are "" where there is none; `code` is the HTTP status.
+    `received` and `time` say when it came and when it was answered (microseconds, UTC): a write may be seen, and what follows from it be
+    asked and answered, before the writer has its own answer.
     """
 
     verb: str
@@ -36,6 +38,7 @@ class AuditEntry(TypedDict):
     name: str
     code: int
     requestURI: str
+    received: str
     time: str
 
 
@@ -70,5 +73,6 @@ def entries(path: Path) -> Iterator[AuditEntry]:
                     name=reference.get("name", ""),
                     code=event.get("responseStatus", {}).get("code", 0),
                     requestURI=event["requestURI"],
+                    received=event["requestReceivedTimestamp"],
                     time=event["stageTimestamp"],
                 )
