@@ -228,6 +228,46 @@ class UsageReport:
     entries: tuple[UsageEntry, ...] = ()
 
 
+@dataclass(frozen=True)
+class ImportedDisk:
+    """A disk to import: in S3, behind an address, or a snapshot that exists."""
+
+    format: str
+    url: str | None = None
+    bucket: str | None = None
+    key: str | None = None
+    snapshot_id: str | None = None
+    description: str | None = None
+    device_name: str | None = None
+
+
+@dataclass
+class ImportTask:
+    """VM Import's; `import-snap-…` makes a snapshot, `import-ami-…` an image."""
+
+    id: str
+    owner: str
+    region: str
+    sequence: int
+    started_at: float
+    due_at: float
+    visible_at: float
+    disks: tuple[ImportedDisk, ...]
+    tags: MappingOf[str, str]
+    description: str | None = None
+    encrypted: bool = False
+    kms_key: str | None = None
+    architecture: str = "x86_64"
+    platform: str = "Linux"
+    boot_mode: str | None = None
+    license_type: str | None = None
+    usage_operation: str | None = None
+    state: str = "active"  # then completed; or deleting, and deleted, which is also what a failure is called
+    message: str | None = None
+    snapshot_ids: tuple[str, ...] = ()
+    image_id: str | None = None
+
+
 @dataclass
 class AccountSettings:
     """What one account has set in one region."""

@@ -15,7 +15,7 @@ from typing import Any
 
 from goldenami.local.aws import lab
 from goldenami.local.aws.ec2.recipes import Recipe
-from goldenami.local.aws.ec2.records import AccountSettings, Image, Retained, Snapshot, State, UsageReport
+from goldenami.local.aws.ec2.records import AccountSettings, Image, ImportTask, Retained, Snapshot, State, UsageReport
 from goldenami.local.aws.ec2.retention import Rule
 
 Place = tuple[str, str]  # account, region
@@ -45,6 +45,7 @@ class Store:
         self.recipes: dict[Place, dict[str, Recipe]] = defaultdict(dict)  # EC2 Image Builder's, by their ARNs
         self.launched: dict[str, float] = {}  # instance id: when, by the lab's clock
         self.reports: dict[Place, dict[str, UsageReport]] = defaultdict(dict)  # of image usage
+        self.imports: dict[Place, dict[str, ImportTask]] = defaultdict(dict)
         self._users: dict[str, set[str]] = defaultdict(set)  # snapshot id: ids of the images that refer to it
         self._due: list[tuple[float, int, Callable[[float], None]]] = []
         self._sequence = itertools.count(1)
@@ -126,7 +127,8 @@ class Store:
     def _clear(self) -> None:
         held: Iterable[Any] = (
             self.images, self.owned, self.snapshots, self.owned_snapshots, self.settings,
-            self.tokens, self.copying, self.copying_snapshots, self.rules, self.retained, self.recipes, self.reports, self.launched,
+            self.tokens, self.copying, self.copying_snapshots, self.rules, self.retained, self.recipes, self.reports, self.imports,
+            self.launched,
             self._users, self._due,
         )  # fmt: skip
         for each in held:
@@ -142,7 +144,7 @@ class Store:
             if owner == account:
                 for snapshot in list(snapshots.values()):
                     self.remove_snapshot(snapshot)
-        by_place: Iterable[dict[Place, Any]] = (self.settings, self.rules, self.retained, self.recipes, self.reports)
+        by_place: Iterable[dict[Place, Any]] = (self.settings, self.rules, self.retained, self.recipes, self.reports, self.imports)
         for held in by_place:
             for place in [place for place in held if place[0] == account]:
                 del held[place]

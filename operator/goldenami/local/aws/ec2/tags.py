@@ -6,6 +6,8 @@ from typing import Any
 
 from goldenami.local.aws.ec2 import errors, filters, paging, render, tagging
 from goldenami.local.aws.ec2.call import Call
+from goldenami.local.aws.ec2.imports import SNAPSHOT as SNAPSHOT_TASK
+from goldenami.local.aws.ec2.imports import find_task as import_task
 from goldenami.local.aws.ec2.records import Image, Snapshot
 from goldenami.local.aws.ec2.recycle_bin import binned
 from goldenami.local.aws.ec2.visibility import find_snapshot, registered_image
@@ -59,7 +61,7 @@ def _resources(call: Call) -> list[_Tagged]:
         raise errors.missing_parameter("resourceIdSet")
     if len(resource_ids) > RESOURCES_AT_MOST:
         raise errors.invalid_value(f"At most {RESOURCES_AT_MOST} resources can be tagged in a call")
-    ours = {"ami": _image, "snap": _snapshot, "amiur": _report}
+    ours = {"ami": _image, "snap": _snapshot, "amiur": _report, "import": _import}
     call.shell.check_exist([each for each in resource_ids if each.split("-", 1)[0] not in ours])
     return [ours.get(each.split("-", 1)[0], _foreign)(call, each) for each in resource_ids]
 
@@ -83,6 +85,11 @@ def _report(call: Call, report_id: str) -> _Tagged:
     if report is None:
         raise errors.Refused("InvalidImageUsageReportId.NotFound", f"The image usage report ID '{report_id}' does not exist")
     return _Tagged(report_id, lambda: report.tags, lambda tags: setattr(report, "tags", tags))
+
+
+def _import(call: Call, task_id: str) -> _Tagged:
+    task = import_task(call, task_id)
+    return _Tagged(task_id, lambda: task.tags, lambda tags: setattr(task, "tags", tags))
 
 
 def _foreign(call: Call, resource_id: str) -> _Tagged:
@@ -126,6 +133,9 @@ def _rows(call: Call) -> Iterable[_Row]:
         yield from (_Row(each.record.id, kind, key, value) for key, value in each.record.tags.items())
     for report in call.store.reports[place].values():
         yield from (_Row(report.id, "image-usage-report", key, value) for key, value in report.tags.items())
+    for task in call.store.imports[place].values():
+        kind = "import-snapshot-task" if task.id.startswith(SNAPSHOT_TASK) else "import-image-task"
+        yield from (_Row(task.id, kind, key, value) for key, value in task.tags.items())
     yield from (_Row(*row) for row in call.shell.all_tags())
 
 
