@@ -1,8 +1,10 @@
 """The audit: every call with its arguments and answer, found by filters, in a file if wanted, and never a secret."""
 
 import json
+import socket
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from botocore.exceptions import ClientError
@@ -164,3 +166,25 @@ def test_the_audit_can_be_a_file_of_json_lines(tmp_path: Path) -> None:
     lines = [json.loads(line) for line in file.read_text().splitlines()]
     assert [AuditedCall(**line) for line in lines] == recorded
     assert [line["operation"] for line in lines] == ["PutParameter", "DescribeParameters"]
+
+
+@pytest.mark.parametrize("framing", [pytest.param("Content-Length: 500", id="of a known length"), "Transfer-Encoding: chunked"])
+def test_a_request_that_breaks_off_is_none(lab_aws: LocalAws, framing: str) -> None:
+    """A client that was killed while it sent: what had come would be a whole call, with fewer arguments."""
+    instances = lab_aws.client("ec2").run_instances(ImageId=ec2.seed_image("111111111111", "us-east-1"), MinCount=1, MaxCount=1)
+    lab_aws.lab.clear_audit()
+    begun = f"Action=DeleteTags&Version=2016-11-15&ResourceId.1={instances['Instances'][0]['InstanceId']}"
+    head = (
+        "POST / HTTP/1.1",
+        "Host: ec2",
+        "Content-Type: application/x-www-form-urlencoded",
+        "Authorization: AWS4-HMAC-SHA256 Credential=111111111111/20260101/us-east-1/ec2/aws4_request, SignedHeaders=host, Signature=0",
+        framing,
+    )
+    body = begun if "Length" in framing else f"{len(begun):x}\r\n{begun}\r\n"
+    address = urlsplit(lab_aws.endpoint_url)
+    with socket.create_connection((address.hostname, address.port), timeout=20) as connection:
+        connection.sendall("\r\n".join([*head, "", body]).encode())
+        connection.shutdown(socket.SHUT_WR)
+        assert connection.recv(1) == b""
+    assert lab_aws.lab.audit_calls() == []
