@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 
-from e2e.sweep import OWNER, PARTNERS, RELEASED, Act, Run, State, Story
+from e2e.states import State
+from e2e.sweep import PARTNERS, Act, Run, Story
 from support.operator import AWAY, FAR, HOME, Body
 
+OWNER, RELEASED = "goldenami.dev/owner", "goldenami.dev/released"
 ALIAS = {"parameter": "/golden/{image}/{channel}"}
 
 
@@ -24,7 +26,7 @@ def apply(run: Run) -> None:
     """Three regions, one with a key of its own, two shares, an alias."""
     run.world.apply(
         run.world.golden_image(
-            source={"image": {"id": run.source}},
+            source={"image": {"id": run.eyes.source}},
             replicas=[{"region": HOME}, {"region": AWAY, "kmsKeyId": "alias/golden"}, {"region": FAR}],
             sharing={"accounts": list(PARTNERS[:2])},
             aliases=[ALIAS],
@@ -69,7 +71,7 @@ def stable(version: str) -> list[Body]:
 def release(run: Run) -> None:
     run.world.apply(
         run.world.golden_image(
-            source={"image": {"id": run.source}},
+            source={"image": {"id": run.eyes.source}},
             sharing={"accounts": [PARTNERS[0]]},
             channels=stable("1.0.0"),
             aliases=[ALIAS],
@@ -176,7 +178,7 @@ HERE, THERE = {"region": HOME}, {"region": AWAY, "kmsKeyId": "alias/golden"}
 def declare_retained(run: Run) -> None:
     run.world.apply(
         run.world.golden_image(
-            source={"image": {"id": run.source}},
+            source={"image": {"id": run.eyes.source}},
             replicas=[HERE, THERE],
             sharing={"accounts": [PARTNERS[0]]},
             aliases=[ALIAS],

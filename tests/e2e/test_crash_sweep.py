@@ -1,7 +1,8 @@
 """The crash sweep: the operator is killed right before and right after each write of a story, and comes to the undisturbed run's states.
 
-`e2e.stories` tells them. By default a part of the points is swept, another one each day: a third of the main job's, a ninth of the others'.
-`make sweep` takes all.
+`e2e.stories` tells them. A run is killed once in each act of its story: an act begins where all have come to the undisturbed state, so its
+points need no runs of their own, and what an earlier kill left behind has one more chance to show. By default a part of the points is
+swept, another one each day: a third of the main job's, a ninth of the others'. `make sweep` takes all.
 """
 
 import datetime
@@ -9,12 +10,14 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import zip_longest
 
 import pytest
 
 from e2e import sweep
+from e2e.states import State
 from e2e.stories import STORIES
-from e2e.sweep import Point, Stage, State, Story
+from e2e.sweep import Point, Stage, Story
 from goldenami.local.aws import LocalAws
 from goldenami.local.kubernetes import ControlPlane
 from support.launcher import Launcher
@@ -48,28 +51,32 @@ def test_killed_at_any_write_it_ends_in_the_same_state(
         points = sweep.writes_of(undisturbed, story)
     story.check(expected)
 
-    sweep_points = chosen(points, pytestconfig.getoption("--sweep"), story.days)
-    numbered = [(point, f"{prefix}-{number}", new_account()) for number, point in enumerate(sweep_points)]
+    swept = [chosen(each, pytestconfig.getoption("--sweep"), story.days) for each in points.values()]
+    together = [[point for point in each if point] for each in zip_longest(*swept)]
+    numbered = [(each, f"{prefix}-{number}", new_account()) for number, each in enumerate(together)]
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        results = list(pool.map(lambda job: (job[0], attempt(stage, story, job[0], job[1], job[2], expected)), numbered))
+        results = list(pool.map(lambda job: attempt(stage, story, job[0], job[1], job[2], expected), numbered))
 
-    failures = {str(point): result for point, result in results if isinstance(result, str)}
-    reached = [point for point, result in results if result is True]
-    unreached = [point for point, result in results if result is False]
-    print(f"{story.name}: {len(points)} points, {len(sweep_points)} swept, {len(reached)} reached")
+    failures = [result for result in results if isinstance(result, str)]
+    reached = {point for result in results if not isinstance(result, str) for point in result}
+    unreached = [point for each in swept for point in each if point not in reached]
+    print(f"{story.name}: {sum(map(len, points.values()))} points, {sum(map(len, swept))} in {len(together)} runs, {len(reached)} reached")
+    assert not failures, "\n\n".join(failures)
     if unreached:
         warnings.warn(f"{story.name}: not reached {', '.join(map(str, unreached))}", stacklevel=1)  # told of tests that pass, too
-    assert not failures, "\n\n".join(f"=== killed {point}\n{told}" for point, told in failures.items())
     # How often a status is written depends on timing, so a late one may not occur again. Every write to AWS does.
     assert [str(point) for point in unreached if point.in_aws] == []
-    assert len(reached) >= len(sweep_points) * 3 // 4
+    assert len(reached) >= sum(map(len, swept)) * 3 // 4
 
 
-def attempt(stage: Stage, story: Story, point: Point, name: str, account: str, expected: dict[str, State]) -> bool | str:
-    """Whether the point was reached, or what went wrong."""
+def attempt(stage: Stage, story: Story, points: list[Point], name: str, account: str, expected: dict[str, State]) -> list[Point] | str:
+    """The points that were reached, or what went wrong."""
     try:
-        return sweep.killed_at(stage, story, point, name, account, expected)
-    except Exception as error:  # noqa: BLE001 - one point's failure must not hide the others'
+        with sweep.run(stage, name, account, {point.act: point for point in points}) as run:
+            run.play(story, expected)
+            return run.reached
+    except Exception as error:  # noqa: BLE001 - one run's failure must not hide the others'
         told = "".join(traceback.format_exception(error))
         # What differs comes first, the operator's log last.
-        return told if len(told) <= TOLD else f"{str(error)[: TOLD // 2]}\n…\n{told[-TOLD // 2 :]}"
+        told = told if len(told) <= TOLD else f"{str(error)[: TOLD // 2]}\n…\n{told[-TOLD // 2 :]}"
+        return f"=== killed {', '.join(map(str, points))}\n{told}"

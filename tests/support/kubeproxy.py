@@ -34,36 +34,44 @@ class Gate:
     """Which writes there were, and the one to stop."""
 
     def __init__(self) -> None:
-        self.seen: list[str] = []
-        self.passed = 0
-        """How many of them have been carried out, or refused."""
         self.act = ""
         """What is going on. Writes are counted by act: how often a status was written before depends on timing."""
+        self.seen: dict[str, list[str]] = {}
+        """The writes of each act: `PATCH imageversions/web-1.0.0/status #2`."""
+        self.passed = 0
+        """How many of all of them have been carried out, or refused."""
         self.struck = threading.Event()
-        self.let_go = threading.Event()
-        self._target: tuple[str, str] | None = None
-        self._counts: Counter[str] = Counter()
+        self._let_go = threading.Event()
+        self._target: tuple[str, str, str] | None = None
+        self._counts: Counter[tuple[str, str]] = Counter()
         self._lock = threading.Lock()
 
-    def stop_at(self, write: str, when: Literal["before", "after"]) -> None:
-        """`write` as in `seen`: `edited: PATCH imageversions/web-1.0.0/status #2`."""
-        self._target = (write, when)
+    def stop_at(self, act: str, write: str, when: Literal["before", "after"]) -> None:
+        """The next write to stop; `write` as in `seen`."""
+        self.struck.clear()
+        self._let_go.clear()
+        self._target = (act, write, when)
 
-    def passes(self, name: str) -> str:
-        """Names the write by its occurrence."""
+    def give_way(self) -> None:
+        """Lets go of the write that is held, and stops no more."""
+        self._target = None
+        self._let_go.set()
+
+    def passes(self, name: str) -> tuple[str, str]:
+        """Its act, and the write named by its occurrence there."""
         with self._lock:
-            named = f"{self.act}: {name}"
-            self._counts[named] += 1
-            write = f"{named} #{self._counts[named]}"
-            self.seen.append(write)
-            return write
+            act = self.act
+            self._counts[act, name] += 1
+            write = f"{name} #{self._counts[act, name]}"
+            self.seen.setdefault(act, []).append(write)
+            return act, write
 
-    def hold(self, write: str, when: str) -> bool:
+    def hold(self, write: tuple[str, str], when: str) -> bool:
         """True when this was the write to stop; returns once the process that asked for it is gone."""
-        if self._target != (write, when) or self.struck.is_set():
+        if self._target != (*write, when) or self.struck.is_set():
             return False
         self.struck.set()
-        self.let_go.wait(HOLD_SECONDS)
+        self._let_go.wait(HOLD_SECONDS)
         return True
 
 
@@ -80,7 +88,7 @@ def proxy(kubeconfig: Path, namespace: str, folder: Path) -> Iterator[tuple[Path
     try:
         yield path, gate
     finally:
-        gate.let_go.set()
+        gate.give_way()
         server.shutdown()
         server.server_close()
 
@@ -134,8 +142,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         counted = self.command in WRITES and not any(part in self.path for part in NOT_COUNTED)
-        write = self.gate.passes(_name(self.command, self.path)) if counted else ""
-        if counted and self.gate.hold(write, "before"):
+        write = self.gate.passes(_name(self.command, self.path)) if counted else None
+        if write and self.gate.hold(write, "before"):
             self.close_connection = True
             return
         try:
@@ -152,7 +160,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._connection.close()
         super().finish()
 
-    def _exchange(self, body: bytes, write: str) -> None:
+    def _exchange(self, body: bytes, write: tuple[str, str] | None) -> None:
         if self._connection is None:
             self._connection = self.upstream.connect()
         connection = self._connection
