@@ -147,7 +147,7 @@ def test_discovery_tells_which_kinds_are_served(kubernetes: Kubernetes) -> None:
 
 
 def test_labels_of_a_namespace(kubernetes: Kubernetes, namespace: str) -> None:
-    assert kubernetes.namespace_labels(namespace)["kubernetes.io/metadata.name"] == namespace
+    assert kubernetes.namespace_labels(namespace)[1]["kubernetes.io/metadata.name"] == namespace
     with pytest.raises(KubeNotFound):
         kubernetes.namespace_labels("absent")
 

@@ -163,3 +163,25 @@ def test_a_version_is_read_by_its_own_looks_alone(world: World, shared_operator:
     # Once before it was made, and a look that is under way is not logged yet.
     assert own <= read <= own + 2
     assert looks(shared_operator, world) >= 5
+
+
+def test_an_account_is_read_when_it_changes_and_not_at_each_look(world: World, shared_operator: OperatorProcess) -> None:
+    def counted() -> tuple[int, int, int]:
+        """How often the AWSAccount was read; looks at it, which begin so; and looks at its users."""
+        read = [entry for entry in world.plane.audit() if (entry["verb"], entry["name"]) == ("get", world.account_ref)]
+        about = {"kind": "AWSAccount", "name": world.account_ref}
+        own = sum("result" in line and about.items() <= line.items() for line in shared_operator.lines())
+        return len(read), own, looks(shared_operator, world) + looks(shared_operator, world, "ImageVersion", "web-1.0.0")
+
+    world.apply(declared(world, interval="1h"))
+    world.ready()
+    before = counted()
+    for team in ("web", "api", "db"):
+        world.patch("goldenimage", "web", {"spec": {"tags": {"team": team}}})
+        world.ready()
+    read, own, users = (now - then for now, then in zip(counted(), before, strict=True))
+    assert users >= 6
+    assert read <= own + 1  # a look at it that is under way is not logged yet
+
+    world.patch("awsaccount", world.account_ref, {"spec": {"namespaces": {"matchLabels": {"team": "nobody"}}}})
+    world.reason("AccountNotAllowed", condition="AccountsReady")

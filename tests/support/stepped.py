@@ -170,7 +170,7 @@ class Stepped:
         world = World(
             kubernetes=kubernetes,
             events=self.events,
-            accounts=Accounts(kubernetes, self.sessions),
+            accounts=Accounts(kubernetes, self.sessions, seen=lambda _: None),
             inventory=inventory,
             effects=Effects(calls, inventory, lanes=self._lanes),
             installation=INSTALLATION,

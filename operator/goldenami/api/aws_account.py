@@ -83,6 +83,10 @@ class LabelSelector(Model):
     match_expressions: Annotated[tuple[LabelRequirement, ...], Field(max_length=32), ATOMIC] = ()
     """Further requirements."""
 
+    @property
+    def selects_everything(self) -> bool:
+        return not self.match_labels and not self.match_expressions
+
     def matches(self, labels: Mapping[str, str]) -> bool:
         return all(labels.get(key) == value for key, value in self.match_labels.items()) and all(
             requirement.holds(labels) for requirement in self.match_expressions

@@ -49,6 +49,11 @@ class Attention:
         """Every object in sight."""
         return {key: known.signature.uid for key, known in self._known.items()}
 
+    def version_of(self, key: Key) -> str | None:
+        """The resourceVersion of the last sighting; None for what is not in sight. May be called from any thread."""
+        known = self._known.get(key)
+        return None if known is None else known.resource_version
+
     def knows(self, key: Key, uid: str) -> bool:
         """Whether this incarnation is in sight."""
         known = self._known.get(key)

@@ -65,6 +65,8 @@ class Engine:
     """Set at SIGTERM: from then on no mutation may begin."""
     wake: Callable[[Key], None]
     """Have an object looked at, as soon as there is a worker for it."""
+    seen: Callable[[Key], str | None]
+    """The resourceVersion of an object that the watch saw last; None for what is not in sight."""
 
 
 BuildReconcilers = Callable[[Engine], Mapping[str, Reconciler]]
@@ -97,6 +99,7 @@ class Operator:
         self._exit = Exit.DONE
         self._intake: Intake | None = None
         self._caretakers: Caretakers | None = None
+        self._attention: Attention | None = None
         self._lease: LeaseElection | None = None
         self._metrics.max_concurrent.labels("all").set(settings.workers)
 
@@ -211,7 +214,7 @@ class Operator:
             pace=Pace(resync_seconds=self._settings.interval_seconds),
             observer=self._metrics,
         )
-        attention = Attention(self._caretakers)
+        self._attention = attention = Attention(self._caretakers)
         self._intake = self._start_intake(attention)
         sweeper = asyncio.create_task(self._keep_sweeping(attention))
         await self._ended.wait()
@@ -221,11 +224,14 @@ class Operator:
         pool.shutdown(wait=False, cancel_futures=True)
 
     def _engine(self) -> Engine:
-        return Engine(self._settings, self._kubernetes, self._events, self._metrics, self._stopping, self._wake)
+        return Engine(self._settings, self._kubernetes, self._events, self._metrics, self._stopping, self._wake, self._seen)
 
     def _wake(self, key: Key) -> None:
         if self._caretakers is not None:
             self._caretakers.wake_threadsafe(key)
+
+    def _seen(self, key: Key) -> str | None:
+        return None if self._attention is None else self._attention.version_of(key)
 
     def _start_intake(self, attention: Attention) -> Intake:
         def hand_over(seen: Seen) -> None:

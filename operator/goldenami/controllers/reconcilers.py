@@ -37,7 +37,7 @@ def build(engine: Engine) -> Mapping[str, Reconciler]:
     world = World(
         kubernetes=engine.kubernetes,
         events=engine.events,
-        accounts=Accounts(engine.kubernetes, sessions),
+        accounts=Accounts(engine.kubernetes, sessions, engine.seen),
         inventory=inventory,
         effects=effects,
         installation=engine.settings.installation,

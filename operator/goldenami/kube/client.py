@@ -145,9 +145,10 @@ class Kubernetes:
 
     # Others' kinds -----------------------------------------------------------------------------------------------------------------------
 
-    def namespace_labels(self, name: str) -> dict[str, str]:
-        """The labels of a namespace; KubeNotFound when there is none."""
-        return dict(self.call("GET", f"/api/v1/namespaces/{quote(name)}")["metadata"].get("labels", {}))
+    def namespace_labels(self, name: str) -> tuple[str, dict[str, str]]:
+        """The resourceVersion and the labels of a namespace; KubeNotFound when there is none."""
+        metadata = self.call("GET", f"/api/v1/namespaces/{quote(name)}")["metadata"]
+        return metadata["resourceVersion"], dict(metadata.get("labels", {}))
 
     def config_map(self, namespace: str, name: str) -> Body | None:
         """The ConfigMap as stored now, or None where there is none."""
