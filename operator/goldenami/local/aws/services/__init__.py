@@ -6,12 +6,14 @@ images are the image core's (`goldenami.local.aws.ec2`). Services that moto lack
 
 import io
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from botocore.model import OperationNotFoundError
 from moto.backend_index import backend_url_patterns
+from moto.core import responses
 from moto.core.base_backend import BackendDict
+from moto.core.utils import method_names_from_class
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
 from goldenami.local.aws import ec2, lab
@@ -33,8 +35,21 @@ def application() -> Callable[[Environ, Any], Any]:
     kms.install()
     parameters.install()
     sts.install()
-    app: Callable[[Environ, Any], Any] = DomainDispatcherApplication(create_backend_app)
+    # moto looks through its class for each call's method.
+    vars(responses)["method_names_from_class"] = cache(method_names_from_class)
+    app: Callable[[Environ, Any], Any] = _Dispatcher(create_backend_app)
     return rest.beside(app, BESIDE_MOTO)
+
+
+class _Dispatcher(DomainDispatcherApplication):
+    """Remembers whose a host is. moto looks through its own folder for each call: two hundred questions to the file system."""
+
+    def __init__(self, create_app: Callable[..., Any]) -> None:
+        super().__init__(create_app)
+        self._known = lru_cache(maxsize=1024)(super().get_backend_for_host)
+
+    def get_backend_for_host(self, host: str | None) -> Any:
+        return self._known(host)
 
 
 def settle() -> None:
@@ -55,11 +70,11 @@ def reset(account: str | None) -> None:
     forget_sessions()
     for forget in lab.reset_hooks():
         forget(account)
+    instances: list[Any] = vars(BackendDict)["_instances"]
     if account is None:
         BackendDict.reset()
         _master_accounts().clear()
         return
-    instances: list[Any] = vars(BackendDict)["_instances"]
     for backends in list(instances):
         if account in backends.keys():  # noqa: SIM118 - moto's dictionaries make what they are asked for with `in`
             backends[account].reset()
