@@ -12,7 +12,7 @@ from typing import Any
 from botocore.model import OperationNotFoundError
 from moto.backend_index import backend_url_patterns
 from moto.core import responses
-from moto.core.base_backend import BackendDict
+from moto.core.base_backend import BackendDict, BaseBackend
 from moto.core.utils import method_names_from_class
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
@@ -72,7 +72,13 @@ def reset(account: str | None) -> None:
         forget(account)
     instances: list[Any] = vars(BackendDict)["_instances"]
     if account is None:
-        BackendDict.reset()
+        # BackendDict.reset makes each region's backend anew, default VPC and all, to drop it then: a second for what a table of tests left.
+        for backends in instances:
+            for backend in [each for regions in backends.values() for each in regions.values()]:
+                if type(backend).reset is not BaseBackend.reset:  # it has files to close, or threads to end
+                    backend.reset()
+            backends.clear()
+        instances.clear()
         _master_accounts().clear()
         return
     for backends in list(instances):
