@@ -233,3 +233,13 @@ def test_a_replica_of_a_multi_region_key_has_its_own_grants(local_aws: LocalAws,
     assert there.describe_key(KeyId=key["KeyId"])["KeyMetadata"]["MultiRegion"] is True
     assert there.list_grants(KeyId=key["KeyId"])["Grants"] == []
     assert error_of(there.describe_key, KeyId="alias/golden")[0] == "NotFoundException"
+
+
+def test_an_asymmetric_key_signs_and_a_symmetric_one_has_no_public_key(local_aws: LocalAws, account: str) -> None:
+    # GetPublicKey: "You cannot use this operation to view the key material of a symmetric KMS key"; Errors, UnsupportedOperationException.
+    kms = local_aws.client("kms", account=account)
+    signing = make_key(local_aws, account, KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")["KeyId"]
+    signed = {"KeyId": signing, "Message": b"golden", "SigningAlgorithm": "ECDSA_SHA_256"}
+    assert kms.verify(**signed, Signature=kms.sign(**signed)["Signature"])["SignatureValid"]
+    symmetric = make_key(local_aws, account)["KeyId"]
+    assert error_of(kms.get_public_key, KeyId=symmetric) == ("UnsupportedOperationException", 400)

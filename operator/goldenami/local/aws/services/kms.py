@@ -10,8 +10,9 @@ import re
 from datetime import UTC, timedelta
 from typing import Any
 
-from moto.kms import urls
+from moto.kms import models, urls
 from moto.kms.responses import KmsResponse
+from moto.kms.utils import AbstractPrivateKey, generate_private_key
 
 from goldenami.local.aws import key_access, lab
 from goldenami.local.aws.answers import RefusedError
@@ -26,6 +27,24 @@ MIN_DELETION_DAYS, MAX_DELETION_DAYS = 7, 30  # ScheduleKeyDeletion PendingWindo
 
 def install() -> None:
     urls.url_paths["{0}/$"] = KeyManagementService.dispatch
+    vars(models)["generate_private_key"] = _private_key
+
+
+class _NoPrivateKey(AbstractPrivateKey):
+    """A symmetric key's. moto makes an RSA key for it, which costs as much as fifty calls, and nothing may be signed with that."""
+
+    def sign(self, message: bytes, signing_algorithm: str) -> bytes:  # noqa: ARG002 - moto's signature
+        raise RefusedError("InvalidKeyUsageException", "This key has no private key to sign with.")
+
+    def verify(self, message: bytes, signature: bytes, signing_algorithm: str) -> bool:  # noqa: ARG002 - moto's signature
+        raise RefusedError("InvalidKeyUsageException", "This key has no public key to verify with.")
+
+    def public_key(self) -> bytes:
+        raise RefusedError("UnsupportedOperationException", "This key is symmetric: it has no public key.")
+
+
+def _private_key(key_spec: str) -> AbstractPrivateKey:
+    return generate_private_key(key_spec) if key_spec.startswith(("RSA_", "ECC_", "SM2")) else _NoPrivateKey()
 
 
 class KeyManagementService(KmsResponse):
