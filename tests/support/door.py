@@ -1,6 +1,8 @@
 """The door to AWS, opened on a local AWS for one account: what the operator would hold, with the lab's clock."""
 
 import itertools
+import threading
+import time
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -57,6 +59,21 @@ class Door:
         self.cloud.aws.lab.clear_audit()
 
 
+class _Waiting:
+    """The pacing's time: a turn that is waited for has come at once."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._waited_seconds = 0.0
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self._waited_seconds
+
+    def sleep(self, seconds: float) -> None:
+        with self._lock:
+            self._waited_seconds += seconds
+
+
 _accounts = itertools.count(500_000_000_001)
 
 
@@ -76,6 +93,8 @@ def open_door(aws: LocalAws, monkeypatch: pytest.MonkeyPatch, **options: Any) ->
         monkeypatch.setenv(name, value)
     sessions = Sessions(clock=lab.current().clock.now)
     woken: list[tuple[Owner, str]] = []
-    calls = Calls(sessions, Pacer(), clock=lab.current().clock.now)
+    waiting = _Waiting()
+    pacer = Pacer(monotonic=waiting.monotonic, sleep=waiting.sleep)
+    calls = Calls(sessions, pacer, clock=lab.current().clock.now)
     inventory = Inventory(calls, clock=lab.current().clock.now, on_change=lambda owner, version: woken.append((owner, version)), **options)
     return Door(cloud, sessions.resolve(), sessions, calls, inventory, Effects(calls, inventory), woken)
