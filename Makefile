@@ -53,4 +53,5 @@ lock: $(STAMP) ## regenerate the locks, naming no index
 	cd requirements && ./lock
 
 clean: ## remove what the other targets made (not the caches under XDG_CACHE_HOME)
+	find operator tests bench requirements -name __pycache__ -prune -exec rm -rf {} +
 	rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist operator/*.egg-info .work
