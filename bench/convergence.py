@@ -20,7 +20,10 @@ REST_IMAGES, REST_REGIONS = 50, REGIONS[:3]
 SETTLING_INTERVALS = 12
 REST_INTERVAL_SECONDS = 8
 RESYNCS = 3
-AUDIT = ("ec2.DescribeImageAttribute", "ec2.DescribeSnapshotAttribute", "kms.ListGrants")
+AUDIT = (
+    "ec2.DescribeImageAttribute", "ec2.DescribeImportImageTasks", "ec2.DescribeImportSnapshotTasks", "ec2.DescribeSnapshotAttribute",
+    "kms.ListGrants",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -26,10 +26,11 @@ AGE_SECONDS = 100 * 86_400.0
 NAME = "app"
 NEWEST = "2.0.0"
 OTHER_READS = frozenset({
-    "ec2.DescribeImageAttribute", "ec2.DescribeImages", "ec2.DescribeRegions", "ec2.DescribeSnapshotAttribute", "ec2.DescribeSnapshots",
+    "ec2.DescribeImageAttribute", "ec2.DescribeImages", "ec2.DescribeImportImageTasks", "ec2.DescribeImportSnapshotTasks",
+    "ec2.DescribeRegions", "ec2.DescribeSnapshotAttribute", "ec2.DescribeSnapshots",
     "ec2.ListImagesInRecycleBin", "kms.ListGrants", "ssm.GetParameters", "sts.GetCallerIdentity",
 })  # fmt: skip
-"""Reads that belong to the work itself: listings, grants, who we are. All others ask who uses an image."""
+"""Reads that belong to the work itself: listings, grants, imports, who we are. All others ask who uses an image."""
 REPORTS = frozenset({"ec2.CreateImageUsageReport", "ec2.DeleteImageUsageReport"})
 """Writes that do: EC2 makes a report of the use in other accounts on demand."""
 BY_ID = "ec2.DescribeImages by id"

@@ -508,7 +508,8 @@ class TestPermissions:
                 door.inventory.region(door.away, not_older_than=began, owner=OWNER, version=VERSION)
                 door.inventory.parameters(door.away, OWNER, not_older_than=began)
             counts = door.counts()
-            audit = sum(number for name, number in counts.items() if name.endswith("Attribute"))
+            audit = sum(number for name, number in counts.items() if name.endswith("Attribute") or "Import" in name)
+            assert counts["ec2.DescribeImportSnapshotTasks"] == counts["ec2.DescribeImportImageTasks"] == 1
             assert audit <= 10
             assert sum(counts.values()) - audit == 3, counts
             assert door.counts(mutating=True) == {}

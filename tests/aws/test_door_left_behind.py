@@ -7,7 +7,8 @@ from goldenami.controllers.world import Went
 from goldenami.local.aws import LocalAws, lab
 from goldenami.plan import identity, orphans
 from goldenami.plan.actions import DeleteSnapshot, SetTags
-from goldenami.plan.orphans import Checked, Family, Found
+from goldenami.plan.orphans import Checked, Found
+from goldenami.plan.suspects import Family
 from goldenami.plan.values import RegionView
 from support.door import OWNER, TAGS, VERSION, Door, open_door
 from support.ec2 import tags_of

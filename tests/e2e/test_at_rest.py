@@ -19,7 +19,9 @@ IMAGES = 50
 REGIONS = (HOME, AWAY, FAR)
 INTERVAL_SECONDS = 10
 RESYNCS = 3
-AUDITED = frozenset({"DescribeImageAttribute", "DescribeSnapshotAttribute", "ListGrants"})
+AUDITED = frozenset(
+    {"DescribeImageAttribute", "DescribeSnapshotAttribute", "ListGrants", "DescribeImportImageTasks", "DescribeImportSnapshotTasks"}
+)
 OTHERS = ("kubectl/", "kube-controller-manager/")
 """User agents that are not the operator's. It has two, its own client's and that of kopf, and whatever a library may bring."""
 

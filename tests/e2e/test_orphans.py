@@ -165,6 +165,70 @@ def test_one_that_is_locked_says_so_and_keeps_no_other(corner: World, name: str)
     until(corner, lambda: not exists(corner, refused), "gone when it is no longer locked")
 
 
+def begun(world: World, owner: str, *, seconds: float = 1e6) -> str:
+    """An import in the other region that takes so long, with this owner's tag on its task."""
+    tags = [{"Key": "goldenami.dev/owner", "Value": owner}, {"Key": "goldenami.dev/version", "Value": "1.0.0"}]
+    disk = {"Format": "RAW", "UserBucket": {"S3Bucket": "disks", "S3Key": "web.raw"}}
+    with changed_settings(world.aws, import_seconds=seconds):
+        task = world.ec2(AWAY).import_snapshot(
+            DiskContainer=disk, TagSpecifications=[{"ResourceType": "import-snapshot-task", "Tags": tags}]
+        )
+    return str(task["ImportTaskId"])
+
+
+def import_state(world: World, task: str) -> str:
+    return str(import_of(world, task)["Status"])
+
+
+def import_of(world: World, task: str) -> Mapping[str, Any]:
+    (found,) = world.ec2(AWAY).describe_import_snapshot_tasks(ImportTaskIds=[task])["ImportSnapshotTasks"]
+    return dict(found["SnapshotTaskDetail"])
+
+
+def owner_of(world: World, name: str, installation: str = "") -> str:
+    return f"{installation or world.installation}/{world.namespace}/{name}"
+
+
+def test_an_import_that_does_not_end_is_listed_and_is_cancelled_after_its_time_and_nobody_else_s(corner: World, name: str) -> None:
+    corner.apply(declared(corner, name, retention={"orphans": {"removeAfter": "7d"}}))
+    corner.ready(name)
+    ours, bare, others = (begun(corner, owner) for owner in (owner_of(corner, name), "nobody", owner_of(corner, name, "another")))
+
+    look_again(corner, name)
+    row = listed(corner, name, ours)
+    assert (row["region"], row["kind"], row["why"]) == (AWAY, "Import", "it has not ended, and no version waits for it")
+    assert "removeAt" in row
+    assert set(orphans(corner, name)) == {ours}
+    look_again(corner, name)
+    assert import_state(corner, ours) == "active"
+
+    date_back(corner, ours)
+    look_again(corner, name)
+
+    until(corner, lambda: import_state(corner, ours) in ("deleting", "deleted"), "the import cancelled")
+    until(corner, lambda: not orphans(corner, name), "nothing listed")
+    until(corner, lambda: "OrphanRemoved" in [reason for reason, _ in events_of(corner, name, "GoldenImage")], "an event")
+    assert [import_state(corner, task) for task in (bare, others)] == ["active", "active"]
+
+
+def test_the_snapshot_of_an_import_that_nobody_took_up_is_listed_and_goes_after_its_time(corner: World, name: str) -> None:
+    corner.apply(declared(corner, name, retention={"orphans": {"removeAfter": "7d"}}))
+    corner.ready(name)
+    task = begun(corner, owner_of(corner, name), seconds=0.0)
+    snapshot = until(corner, lambda: import_of(corner, task).get("SnapshotId"), "the import ended")
+
+    look_again(corner, name)
+    row = listed(corner, name, snapshot)
+    assert (row["kind"], row["why"]) == ("Snapshot", f"{task} made it, and nothing was made of it")
+    until(corner, lambda: tags_at(corner, snapshot).get("goldenami.dev/owner") == owner_of(corner, name), "our tag")
+    assert exists(corner, snapshot)
+
+    date_back(corner, snapshot)
+    look_again(corner, name)
+    until(corner, lambda: not exists(corner, snapshot), "the snapshot gone")
+    until(corner, lambda: not orphans(corner, name), "nothing listed")
+
+
 def test_under_observe_it_is_only_told(world: World) -> None:
     """In an account of its own, because not a single write may be made there."""
     world.apply(declared(world, retention={"orphans": {"removeAfter": "1h"}}))
@@ -175,10 +239,12 @@ def test_under_observe_it_is_only_told(world: World) -> None:
     (snapshot,) = snapshots_of(image)
 
     world.ec2(AWAY).deregister_image(ImageId=image["ImageId"])
+    task = begun(world, owner_of(world, "web"))
     since = newest_call(world)
     look_again(world)
 
     listed(world, "web", snapshot)
     plan = (world.get("goldenimage", "web") or {})["status"]["plan"]
     assert f"{AWAY}: set tags {SINCE} on {snapshot}" in plan
+    assert f"{AWAY}: set tags {SINCE} on {task}" in plan
     assert calls_since(world, since, mutating=True) == []

@@ -94,7 +94,7 @@ DEFINITIONS = (
             _REPLICAS,
             _GIB,
             _MADE,
-            Column("Orphans", ".status.orphansFound", "Snapshots and failed copies of no image.", type="integer", wide=True),
+            Column("Orphans", ".status.orphansFound", "Snapshots, failed copies and imports of no image.", type="integer", wide=True),
             _HOME,
             _ACCOUNT,
             _DELETION,

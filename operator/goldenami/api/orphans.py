@@ -10,14 +10,14 @@ WHY_LENGTH = 256
 
 
 class OrphanStatus(Model):
-    """A snapshot, or a failed copy, that carries the owner tag and that nothing looks after."""
+    """A snapshot, a failed copy, or an import that carries the owner tag and that nothing looks after."""
 
     id: Annotated[str, text(64)]
-    """The snapshot, or the AMI."""
+    """The snapshot, the AMI, or the task of an import."""
     region: Region
     """Where it is."""
-    kind: Literal["Snapshot", "Image"]
-    """Snapshot, or Image for a copy that failed."""
+    kind: Literal["Snapshot", "Image", "Import"]
+    """Snapshot; Image for a copy that failed; Import for the task of a disk's import."""
     why: Annotated[str, text(WHY_LENGTH)]
     """What makes it one."""
     since: Timestamp

@@ -200,7 +200,11 @@ class EventReason(StrEnum):
         "Images that were deregistered are kept by a rule of the Recycle Bin; the message says until when.",
     )
     RELEASED = "Released", False, "An image was let go: it stays in AWS and is no longer the operator's."
-    ORPHANS_FOUND = "OrphansFound", True, "Snapshots or failed copies of ours belong to no image any more; status.orphans lists them."
-    ORPHAN_REMOVED = "OrphanRemoved", False, "A snapshot that belonged to no image was deleted, under the retention policy."
+    ORPHANS_FOUND = "OrphansFound", True, "Snapshots, failed copies or imports of ours belong to no image; status.orphans lists them."
+    ORPHAN_REMOVED = (
+        "OrphanRemoved",
+        False,
+        "A snapshot that belonged to no image was deleted, or an import cancelled, under the retention policy.",
+    )
     SUSPENDED = "Suspended", False, "spec.suspend stopped all work."
     RESUMED = "Resumed", False, "spec.suspend is gone; work goes on."

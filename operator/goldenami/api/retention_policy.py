@@ -58,10 +58,10 @@ class EvidenceRules(Model):
 
 
 class Orphans(Model):
-    """What becomes of snapshots that carry the owner tag and belong to no image any more."""
+    """What becomes of snapshots and imports that carry the owner tag and belong to no image."""
 
     remove_after: Period | None = None
-    """How long they are listed in the status before they are deleted, as 2w. Absent: 7d."""
+    """How long they are listed in the status before they are deleted, or cancelled, as 2w. Absent: 7d."""
 
 
 class RetentionPolicySpec(Model):
@@ -87,7 +87,7 @@ class RetentionPolicySpec(Model):
     evidence: EvidenceRules | None = None
     """What has to be known before an image is disabled or deregistered."""
     orphans: Orphans | None = None
-    """What becomes of snapshots that belong to no image any more."""
+    """What becomes of snapshots and imports that belong to no image."""
 
 
 class RetentionPolicy(Resource):

@@ -168,7 +168,7 @@ def _tag(tools: Tools, action: do.SetTags) -> str:
             lambda ec2, ids=ids: ec2.create_tags(Resources=list(ids), Tags=wire_tags(action.tags)),  # type: ignore[misc]  # bound per chunk
             about=", ".join(ids[:3]),
         )
-    tools.holding(action.place).fold_tags(action.resource_ids, lambda tags: {**tags, **action.tags})
+    tools.fold_tags(action.place, action.resource_ids, lambda tags: {**tags, **action.tags})
     return ""
 
 
@@ -180,8 +180,7 @@ def _untag(tools: Tools, action: do.RemoveTags) -> str:
             lambda ec2, ids=ids: ec2.delete_tags(Resources=list(ids), Tags=[{"Key": key} for key in action.keys]),  # type: ignore[misc]
             about=", ".join(ids[:3]),
         )
-    holding = tools.holding(action.place)
-    holding.fold_tags(action.resource_ids, lambda tags: {key: value for key, value in tags.items() if key not in action.keys})
+    tools.fold_tags(action.place, action.resource_ids, lambda tags: {key: value for key, value in tags.items() if key not in action.keys})
     return ""
 
 

@@ -17,12 +17,13 @@ from goldenami.aws.errors import AwsError
 from goldenami.aws.evidence import Asked
 from goldenami.aws.facts import Facts
 from goldenami.aws.holding import Holding
+from goldenami.aws.imports import Imports
 from goldenami.aws.lanes import Lanes
 from goldenami.aws.parameters import Parameters
 from goldenami.aws.permissions import Permissions
 from goldenami.plan.evidence import Evidence, Rules
 from goldenami.plan.identity import VERSION, Owner, owner_of
-from goldenami.plan.values import Grants, Image, KeyFacts, Parameter, Past, Place, Problem, RegionFacts, RegionView, Snapshot
+from goldenami.plan.values import Grants, Image, ImportTask, KeyFacts, Parameter, Past, Place, Problem, RegionFacts, RegionView, Snapshot
 
 T = TypeVar("T")
 OnChange = Callable[[Owner, str], None]
@@ -49,6 +50,7 @@ class _Place:
     permissions: Permissions
     parameters: Parameters
     listings: evidence.Listings
+    imports: Imports
     audited_at: float = 0.0
     auditing: threading.Lock = field(default_factory=threading.Lock)
 
@@ -59,6 +61,7 @@ class Inventory:
     `on_change(owner, version)` is called, in the thread that read, when a listing or the audit shows that an owner's images, snapshots or
     permissions are not as they were, or are known for the first time. After a listing, at most every `audit_seconds`, the audit reads
     permissions in about `audit_calls` calls: those that are relied on and were never read by this process, then those read longest ago.
+    A few of them go to a listing of imports, where the last one is older than `imports_seconds`.
     """
 
     def __init__(
@@ -69,6 +72,7 @@ class Inventory:
         on_change: OnChange = ignore,
         audit_calls: int = 10,
         audit_seconds: float = 60.0,
+        imports_seconds: float = 600.0,
         lanes: Lanes | None = None,
     ) -> None:
         self.on_change = on_change
@@ -76,6 +80,7 @@ class Inventory:
         self._clock = clock
         self._audit_calls = audit_calls
         self._audit_seconds = audit_seconds
+        self._imports_seconds = imports_seconds
         self._lanes = lanes or Lanes()
         self._lock = threading.Lock()
         self._places: dict[Place, _Place] = {}
@@ -219,6 +224,17 @@ class Inventory:
         """Those of them that are in the Recycle Bin now, and until when, in epoch seconds. Raises AwsError."""
         return left_behind.binned(self._calls, place, image_ids) if image_ids else {}
 
+    def naming_images(self, place: Place, snapshot_ids: Sequence[str]) -> Mapping[str, str]:
+        """An image of this account for each of those snapshots that one names now, whatever its tags. Raises AwsError."""
+        return left_behind.naming(self._calls, place, snapshot_ids) if snapshot_ids else {}
+
+    def imports(self, place: Place, owner: Owner, *, fresh: bool = False) -> tuple[ImportTask, ...] | None:
+        """Of this owner, as the audit listed them last, or as of now; None while that is unknown."""
+        kept = self._at(place).imports
+        if fresh:
+            kept.refresh(self._clock())
+        return kept.of(owner)
+
     def images_matching(self, place: Place, pattern: str, tags: Mapping[str, str], *, not_older_than: float) -> tuple[Image, ...]:
         """Anybody's of this account whose name and tags match; what we wrote since is not folded in. Raises AwsError, and PatternError."""
         return self._facts.images_matching(place, pattern, tags, not_older_than)
@@ -287,6 +303,9 @@ class Inventory:
     def permissions(self, place: Place) -> Permissions:
         return self._at(place).permissions
 
+    def imports_of(self, place: Place) -> Imports:
+        return self._at(place).imports
+
     def parameters_of(self, place: Place) -> Parameters:
         return self._at(place).parameters
 
@@ -300,6 +319,7 @@ class Inventory:
                     # Who has images there has parameters there.
                     Parameters(place, self._calls, self._clock, expected=holding.owners),
                     evidence.Listings(place, self._calls, self._clock),
+                    Imports(place, self._calls, self._clock),
                     # Not right away: who looks first reads what has to be known at once.
                     audited_at=self._clock(),
                 )
@@ -311,7 +331,8 @@ class Inventory:
         try:
             kept.audited_at = self._clock()
             images = {image.image_id: image for image in kept.holding.view().images}
-            told = kept.permissions.audit(images, kept.holding.key_arns, self._audit_calls)
+            left = self._audit_calls - kept.imports.audit(self._imports_seconds)
+            told = kept.permissions.audit(images, kept.holding.key_arns, left)
         finally:
             kept.auditing.release()
         self._tell({(owner, image.tags.get(VERSION, "")) for image in told if (owner := owner_of(image.tags))})

@@ -1,11 +1,12 @@
-"""What there is to ask about images that a listing of ours does not have: whether they exist all the same, or lie in the Recycle Bin."""
+"""What there is to ask about images that a listing of ours does not have: whether they exist all the same, name a snapshot, or lie in the
+Recycle Bin."""
 
 from collections.abc import Mapping, Sequence
 
 from goldenami.aws import translate
 from goldenami.aws.calls import Calls
 from goldenami.aws.holding import PAGE, paged
-from goldenami.plan.values import Image, Place
+from goldenami.plan.values import Image, Place, Snapshot
 
 _FILTER_VALUES = 200
 _BIN_IDS = 20
@@ -21,19 +22,53 @@ def existing(calls: Calls, place: Place, image_ids: Sequence[str]) -> tuple[Imag
     return tuple(translate.image(row) for row in rows if row.get("State") != "deregistered")
 
 
-def _described(calls: Calls, place: Place, image_ids: Sequence[str]) -> list[dict[str, object]]:
+def naming(calls: Calls, place: Place, snapshot_ids: Sequence[str]) -> Mapping[str, str]:
+    """The image that names a snapshot, of those that one does, whatever its tags. Raises AwsError."""
+    return {
+        part: str(row["ImageId"])
+        for start in range(0, len(snapshot_ids), _FILTER_VALUES)
+        for row in _described(calls, place, snapshot_ids[start : start + _FILTER_VALUES], by="block-device-mapping.snapshot-id")
+        for part in translate.image(row).snapshot_ids
+        if part in snapshot_ids and row.get("State") != "deregistered"
+    }
+
+
+def parts(calls: Calls, place: Place, snapshot_ids: Sequence[str]) -> tuple[Snapshot, ...]:
+    """Those snapshots of this account that exist, with whatever tags: by filter, as images. Raises AwsError."""
+    return tuple(
+        translate.snapshot(row)
+        for start in range(0, len(snapshot_ids), _FILTER_VALUES)
+        for row in _listed(calls, place, snapshot_ids[start : start + _FILTER_VALUES])
+    )
+
+
+def _listed(calls: Calls, place: Place, snapshot_ids: Sequence[str]) -> list[dict[str, object]]:
+    return paged(
+        lambda more: calls.ec2(
+            place,
+            "DescribeSnapshots",
+            lambda ec2: ec2.describe_snapshots(
+                OwnerIds=["self"], Filters=[{"Name": "snapshot-id", "Values": list(snapshot_ids)}], MaxResults=PAGE, **more
+            ),
+            about=", ".join(snapshot_ids),
+        ),
+        "Snapshots",
+    )
+
+
+def _described(calls: Calls, place: Place, names: Sequence[str], *, by: str = "image-id") -> list[dict[str, object]]:
     return paged(
         lambda more: calls.ec2(
             place,
             "DescribeImages",
             lambda ec2: ec2.describe_images(
-                Filters=[{"Name": "image-id", "Values": list(image_ids)}],
+                Filters=[{"Name": by, "Values": list(names)}],
                 IncludeDisabled=True,
                 IncludeDeprecated=True,
                 MaxResults=PAGE,
                 **more,
             ),
-            about=", ".join(image_ids),
+            about=", ".join(names),
         ),
         "Images",
     )

@@ -15,6 +15,7 @@ OPERATIONS: Mapping[str, frozenset[str]] = {
     "autoscaling": frozenset({"DescribeAutoScalingGroups", "DescribeLaunchConfigurations"}),
     "ec2": frozenset(
         {
+            "CancelImportTask",
             "CopyImage",
             "CreateImage",
             "CreateImageUsageReport",
@@ -28,6 +29,8 @@ OPERATIONS: Mapping[str, frozenset[str]] = {
             "DescribeImageUsageReportEntries",
             "DescribeImageUsageReports",
             "DescribeImages",
+            "DescribeImportImageTasks",
+            "DescribeImportSnapshotTasks",
             "DescribeInstances",
             "DescribeLaunchTemplateVersions",
             "DescribeLaunchTemplates",

@@ -112,8 +112,29 @@ def _delete(tools: Tools, action: do.DeleteSnapshot) -> str:
     return ""
 
 
+def _cancel(tools: Tools, action: do.CancelImport) -> str:
+    """One that has ended meanwhile is left to what finds its snapshot at the next listing."""
+    imports = tools.imports(action.place)
+    task = imports.now(action.task_id)
+    if task is not None and owner_of(task.tags) != action.owner:
+        raise not_ours(action.place, "CancelImportTask", action.task_id, action.owner)
+    if task is not None and task.state == "completed":
+        imports.fold_gone(action.task_id)
+        raise waiting(action.place, "CancelImportTask", f"{action.task_id} has ended by now, and what it made is looked at by itself")
+    if task is not None:
+        tools.calls.ec2(
+            action.place,
+            "CancelImportTask",
+            lambda ec2: ec2.cancel_import_task(ImportTaskId=action.task_id, CancelReason=action.why),
+            about=action.task_id,
+        )
+    imports.fold_gone(action.task_id)
+    return ""
+
+
 EFFECTS: dict[type[do.Action], Effect] = {
     do.DisableImage: _disable,
     do.DeregisterImage: _deregister,
     do.DeleteSnapshot: _delete,
+    do.CancelImport: _cancel,
 }

@@ -1,11 +1,12 @@
 """What every effect works with."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from goldenami.aws.calls import Calls
 from goldenami.aws.holding import Holding
+from goldenami.aws.imports import Imports
 from goldenami.aws.inventory import Inventory
 from goldenami.aws.parameters import Parameters
 from goldenami.aws.permissions import Permissions
@@ -29,12 +30,26 @@ class Tools:
     def permissions(self, place: Place) -> Permissions:
         return self.inventory.permissions(place)
 
+    def imports(self, place: Place) -> Imports:
+        return self.inventory.imports_of(place)
+
+    def fold_tags(self, place: Place, resource_ids: Sequence[str], change: Callable[[Mapping[str, str]], Mapping[str, str]]) -> None:
+        """On images, snapshots and imports alike."""
+        self.imports(place).fold_tags(resource_ids, change)
+        if others := tuple(name for name in resource_ids if not is_import(name)):
+            self.holding(place).fold_tags(others, change)
+
     def parameters(self, place: Place) -> Parameters:
         return self.inventory.parameters_of(place)
 
 
 # The action's type is the key under which the effect is found, so each takes its own kind.
 Effect = Callable[[Tools, Any], str]
+
+
+def is_import(resource_id: str) -> bool:
+    """A task of VM Import, which no listing of images and snapshots has."""
+    return resource_id.startswith("import-")
 
 
 def given(**arguments: Any) -> dict[str, Any]:

@@ -22,7 +22,7 @@ SIZES = {
     "goldenami_replicas": "Images of a GoldenImage or ImageVersion that are available or disabled",
     "goldenami_snapshot_bytes": "Full size of their snapshots, each once, rounded up to GiB",
     "goldenami_made_timestamp_seconds": "When the first of them was made",
-    "goldenami_orphans": "Snapshots and failed copies of a GoldenImage that belong to no image any more",
+    "goldenami_orphans": "Snapshots, failed copies and imports of a GoldenImage that belong to no image",
 }
 """Gauges about one object, and what they say."""
 CONDITION_STATUSES = ("True", "False", "Unknown")

@@ -1,7 +1,7 @@
 """The orphans of a GoldenImage: looked for in the shared listings, told in its status, and removed where its retention policy says so."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from goldenami.api.conditions import cut, timestamp_of
@@ -18,11 +18,12 @@ from goldenami.controllers.world import World
 from goldenami.kube.client import Body
 from goldenami.plan import orphans as plan
 from goldenami.plan import snapshots
-from goldenami.plan.actions import Action, DeleteSnapshot, DeregisterImage, RemoveTags, SetTags
+from goldenami.plan.actions import Action, CancelImport, DeleteSnapshot, DeregisterImage, RemoveTags, SetTags
 from goldenami.plan.identity import Owner
-from goldenami.plan.orphans import Checked, Family, Found, Noted, Orphan
+from goldenami.plan.orphans import Checked, Found, Noted, Orphan
 from goldenami.plan.retention import GOING
-from goldenami.plan.values import Account, Place, RegionView
+from goldenami.plan.suspects import Family, Kind
+from goldenami.plan.values import Account, ImportTask, Place, RegionView
 
 REMOVE_AFTER_SECONDS = 7 * 86400.0
 """Where a retention policy is declared and says nothing of orphans."""
@@ -55,11 +56,15 @@ def look(
     noted = {row.id: Noted(_seconds(row.since), row.message or "") for row in seen.declared.status.orphans}
     rows: list[Body] = []
     pending: list[Action] = []
+    views = [*views]
+    imports = _imports(world, family.owner, [view.place for view in views if view.problem is None], fresh=seen.asked)
     for view in views:
-        found = _found(world, family, view, noted)
+        told = [row for row in seen.declared.status.orphans if row.region == view.place.region]
+        listed = imports.get(view.place)
+        found = _found(world, family, replace(view, imports=listed), noted)
+        # What is there is unknown; what was said stays said.
+        rows += [row.to_object() for row in told if found is None or (listed is None and Kind(row.kind) is Kind.IMPORT)]
         if found is None:
-            # What is there is unknown; what was said stays said.
-            rows += [row.to_object() for row in seen.declared.status.orphans if row.region == view.place.region]
             continue
         if seen.mutable:
             rows += map(_row, _acted(world, seen.obj, found))
@@ -70,6 +75,13 @@ def look(
     if new and seen.mutable:
         world.events.record(seen.obj, EventReason.ORPHANS_FOUND, _told(new))
     return Left(tuple(sorted(rows, key=lambda row: (row["since"], row["id"]))), tuple(pending))
+
+
+def _imports(world: World, owner: Owner, places: Sequence[Place], *, fresh: bool) -> Mapping[Place, tuple[ImportTask, ...] | None]:
+    """As the audit listed them last; who asks for a look has them listed now."""
+    if not fresh:
+        return {place: world.inventory.imports(place, owner) for place in places}
+    return world.inventory.at_once(lambda place: world.inventory.imports(place, owner, fresh=True), places)
 
 
 def _family(world: World, declared: GoldenImage, account: Account, children: Children, policy: RetentionPolicySpec | None) -> Family:
@@ -108,7 +120,7 @@ def _found(world: World, family: Family, view: RegionView, noted: Mapping[str, N
     now = world.now()
     found = plan.look(family, view, noted, now)
     if found.unsure:
-        view = world.inventory.region(view.place, not_older_than=now, owner=family.owner)
+        view = replace(world.inventory.region(view.place, not_older_than=now, owner=family.owner), imports=view.imports)
         if view.problem is not None:
             return None
         found = plan.look(family, view, noted, now)
@@ -117,13 +129,15 @@ def _found(world: World, family: Family, view: RegionView, noted: Mapping[str, N
     return plan.look(family, view, noted, now, _checked(world, view.place, sorted(found.asks)))
 
 
-def _checked(world: World, place: Place, image_ids: Sequence[str]) -> Checked:
+def _checked(world: World, place: Place, asks: Sequence[str]) -> Checked:
+    snapshot_ids = [name for name in asks if name.startswith("snap-")]
+    image_ids = [name for name in asks if name not in snapshot_ids]
     try:
         images = {image.image_id: image for image in world.inventory.existing_images(place, image_ids)}
         binned = world.inventory.binned_images(place, [name for name in image_ids if name not in images])
-        return Checked(frozenset(image_ids), images, frozenset(binned))
+        return Checked(frozenset(asks), images, frozenset(binned), world.inventory.naming_images(place, snapshot_ids))
     except AwsError as error:
-        return Checked(frozenset(image_ids), problem=error.problem)
+        return Checked(frozenset(asks), problem=error.problem)
 
 
 def _acted(world: World, obj: Body, found: Found) -> tuple[Orphan, ...]:
@@ -134,16 +148,16 @@ def _acted(world: World, obj: Body, found: Found) -> tuple[Orphan, ...]:
         failures = world.perform(obj, (action,)).failures
         if failures:
             refused |= dict.fromkeys(_resources(action), failures[0][1].message)
-        elif isinstance(action, (DeleteSnapshot, DeregisterImage)):
+        elif isinstance(action, (DeleteSnapshot, DeregisterImage, CancelImport)):
             gone |= _resources(action)
-            if isinstance(action, DeleteSnapshot):
+            if not isinstance(action, DeregisterImage):
                 world.events.record(obj, EventReason.ORPHAN_REMOVED, action.sentence())
     return plan.after(found, gone, refused)
 
 
 def _resources(action: Action) -> set[str]:
     match action:
-        case DeleteSnapshot(snapshot_id=name) | DeregisterImage(image_id=name):
+        case DeleteSnapshot(snapshot_id=name) | DeregisterImage(image_id=name) | CancelImport(task_id=name):
             return {name}
         case SetTags(resource_ids=names) | RemoveTags(resource_ids=names):
             return set(names)

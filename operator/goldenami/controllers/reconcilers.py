@@ -30,7 +30,11 @@ def build(engine: Engine) -> Mapping[str, Reconciler]:
     threading.Thread(target=sessions.preload, name="preload", daemon=True).start()
     calls = Calls(sessions, Pacer())
     inventory = Inventory(
-        calls, on_change=_waker(engine), audit_calls=AUDIT_CALLS, audit_seconds=audit_seconds(engine.settings.interval_seconds)
+        calls,
+        on_change=_waker(engine),
+        audit_calls=AUDIT_CALLS,
+        audit_seconds=audit_seconds(engine.settings.interval_seconds),
+        imports_seconds=engine.settings.interval_seconds,
     )
     effects = Effects(calls, inventory)
     threading.Thread(target=_close_at_the_end, args=(engine.stopping, effects), name="no-new-writes", daemon=True).start()

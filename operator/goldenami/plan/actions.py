@@ -280,6 +280,21 @@ class DeleteSnapshot(Action):
 
 
 @dataclass(frozen=True)
+class CancelImport(Action):
+    """Of a disk, while it has not ended; EC2 takes back what it had begun."""
+
+    task_id: str
+    why: str = ""
+    owner: Owner = field(kw_only=True)
+    """Whose it has to be at that very moment."""
+
+    destructive: ClassVar[bool] = True
+
+    def _what(self) -> str:
+        return f"cancel {self.task_id}" + (f" ({self.why})" if self.why else "")
+
+
+@dataclass(frozen=True)
 class PutParameter(Action):
     """An alias. `create` sends the owner tag in the same call and never overwrites; otherwise the value is overwritten."""
 

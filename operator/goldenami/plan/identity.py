@@ -33,7 +33,7 @@ GRANTS = PREFIX + "grants"
 SHARED_WITH = PREFIX + "shared-with"
 """The same of those that were declared, of an image that was disabled on its way out of a place, where no spec shares it again."""
 ORPHANED_SINCE = PREFIX + "orphaned-since"
-"""Since when a snapshot or a failed copy belongs to nothing, as it was first seen: `2026-11-21T05:26:00Z`."""
+"""Since when a snapshot, a failed copy or an import belongs to nothing, as it was first seen: `2026-11-21T05:26:00Z`."""
 
 REPLICA_ROLE = "replica"
 HOME_ROLE = "home"

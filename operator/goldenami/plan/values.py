@@ -175,6 +175,20 @@ class Image:
 
 
 @dataclass(frozen=True)
+class ImportTask:
+    """An import of a disk, under way or completed; what failed or was cancelled left nothing."""
+
+    task_id: str
+    state: str
+    """EC2's word: pending, active, completed."""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    image_id: str = ""
+    """The image that a completed one made, while it exists and carries no tag of ours."""
+    snapshot_ids: tuple[str, ...] = ()
+    """The snapshots that a completed one made, but for those that an image names, or that carry a tag of ours."""
+
+
+@dataclass(frozen=True)
 class RegionView:
     """Everything of ours in one place: what carries our owner tag, and what carries the tag of a release.
 
@@ -188,6 +202,8 @@ class RegionView:
     problem: Problem | None = None
     snapshots_read_epoch_seconds: float = 0.0
     """Snapshots are listed more seldom than images: what is younger than this may be missing among them."""
+    imports: tuple[ImportTask, ...] | None = None
+    """Listed more seldom still, and only for who looks for orphans. None: unknown."""
 
 
 @dataclass(frozen=True)

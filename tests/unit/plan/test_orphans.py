@@ -8,9 +8,10 @@ import pytest
 
 from goldenami.api.reasons import Reason
 from goldenami.plan import orphans
-from goldenami.plan.actions import DeleteSnapshot, DeregisterImage, RemoveTags, SetTags
-from goldenami.plan.orphans import Checked, Family, Found, Kind, Noted, Orphan
-from goldenami.plan.values import Problem, RegionView, Snapshot
+from goldenami.plan.actions import CancelImport, DeleteSnapshot, DeregisterImage, RemoveTags, SetTags
+from goldenami.plan.orphans import Checked, Found, Noted, Orphan
+from goldenami.plan.suspects import Family, Kind
+from goldenami.plan.values import Image, ImportTask, Problem, RegionView, Snapshot
 from support.plan import NOW, OWNER, PARIS, STRANGER, golden_ami, place, released, retagged, snapshot, view
 
 DAY = 86400.0
@@ -94,6 +95,126 @@ def test_a_failed_copy_that_no_version_looks_after_is_one_with_its_snapshots() -
     why = f"it is failed, and no ImageVersion of version 0.1.0 looks after {PARIS}"
     assert found.orphans == (Orphan(PARIS, "ami-1", Kind.IMAGE, why, NOW - 8 * DAY, NOW - DAY),)
     assert found.actions == (DeregisterImage(place(), "ami-1", ("snap-1",), why="a failed copy that nobody looks after", owner=OWNER),)
+
+
+# --- imports ---
+
+TASK = ImportTask("import-snap-1", "active", TAGS)
+MADE_BY_IMPORT = "Created by AWS-VMImport service for import-snap-1"
+UNUSED = "import-snap-1 made it, and nothing was made of it"
+ENDED = replace(TASK, state="completed", snapshot_ids=("snap-1",))
+
+
+def of_another(owner: str) -> ImportTask:
+    return replace(TASK, tags={**TAGS, "goldenami.dev/owner": owner})
+
+
+def importing(*tasks: ImportTask, images: tuple[Image, ...] = (AMI,)) -> RegionView:
+    return replace(view(*images), imports=tasks)
+
+
+def imported(**changes: Any) -> Snapshot:
+    return part(description=MADE_BY_IMPORT, **changes)
+
+
+@pytest.mark.parametrize(
+    ("tasks", "left"),
+    [
+        pytest.param((replace(TASK, tags={}),), (), id="one without our tag"),
+        pytest.param((of_another(str(STRANGER)),), (), id="one of another owner"),
+        pytest.param((of_another(str(replace(OWNER, installation="other"))),), (), id="one of another installation"),
+        pytest.param((replace(TASK, state="completed"),), (), id="one that ended, and of whose snapshot an image is made"),
+        pytest.param((replace(TASK, state="deleting"),), (), id="one that is being cancelled"),
+        pytest.param((replace(TASK, state="resting"),), (), id="one in a state that nobody knows"),
+        pytest.param(
+            (ENDED,), (part(tags=TAGS, description=MADE_BY_IMPORT, started_epoch_seconds=NOW + 1),), id="one whose snapshot is ours"
+        ),
+    ],
+)
+def test_which_import_is_no_orphan(tasks: tuple[ImportTask, ...], left: tuple[Snapshot, ...]) -> None:
+    assert look(*left, of=POLICY, beside=importing(*tasks)) == Found()
+
+
+def test_a_snapshot_that_the_spec_names_is_no_orphan_however_it_was_made() -> None:
+    assert look(of=replace(POLICY, borrowed=frozenset({"snap-1"})), beside=importing(ENDED)) == Found()
+
+
+@pytest.mark.parametrize("state", ["pending", "active"])
+def test_an_import_that_has_not_ended_is_listed_and_marked_at_once(state: str) -> None:
+    found = look(beside=importing(replace(TASK, state=state)), checked=None)
+    why = "it has not ended, and no version waits for it"
+    assert found == Found((Orphan(PARIS, "import-snap-1", Kind.IMPORT, why, NOW),), (SetTags(place(), ("import-snap-1",), {SINCE: TODAY}),))
+
+
+@pytest.mark.parametrize(
+    ("since", "of", "actions"),
+    [
+        pytest.param("2020-01-01T00:00:00Z", FAMILY, (), id="without a policy it goes on"),
+        pytest.param("2023-11-07T22:13:21Z", POLICY, (), id="a second before its time it goes on"),
+        pytest.param(
+            "2023-11-07T22:13:20Z",
+            POLICY,
+            (CancelImport(place(), "import-snap-1", why="no version waits for it", owner=OWNER),),
+            id="when its time is over it is cancelled",
+        ),
+    ],
+)
+def test_when_an_import_is_cancelled(since: str, of: Family, actions: tuple[CancelImport, ...]) -> None:
+    assert look(beside=importing(replace(TASK, tags={**TAGS, SINCE: since})), of=of, checked=None).actions == actions
+
+
+def test_the_snapshot_of_an_import_is_looked_up_and_gets_our_tags_before_its_task_is_forgotten() -> None:
+    for noted in ({}, {"snap-1": Noted(NOW - DAY)}):
+        assert look(beside=importing(ENDED), noted=noted, checked=None) == Found(asks=frozenset({"snap-1"}))
+    found = look(beside=importing(ENDED), checked=Checked(frozenset({"snap-1"})))
+    assert found.orphans == (orphan(why=UNUSED),)
+    (mark,) = found.actions
+    assert mark == SetTags(place(), ("snap-1",), {"goldenami.dev/owner": str(OWNER), "goldenami.dev/version": "1.0.0", SINCE: TODAY})
+    # From then on it is listed as what it is, with its task or without.
+    ours = imported(tags=mark.tags)
+    for tasks in ((ENDED,), ()):
+        assert look(ours, beside=importing(*tasks), noted={"snap-1": Noted(NOW)}, checked=None) == Found((orphan(why=UNUSED),))
+
+
+@pytest.mark.parametrize(
+    ("checked", "message"),
+    [
+        pytest.param(
+            Checked(frozenset({"snap-1"}), named_by={"snap-1": "ami-9"}),
+            "ami-9 is made of it, without the owner tag of this GoldenImage; delete both by hand if nobody needs them",
+            id="an image is made of it",
+        ),
+        pytest.param(
+            Checked(frozenset({"snap-1"}), problem=Problem(Reason.ACCESS_DENIED, "denied")),
+            "it stays, because whether an image is made of it cannot be told: denied",
+            id="nobody can tell",
+        ),
+    ],
+)
+@pytest.mark.parametrize("is_marked", [True, False])
+def test_what_keeps_the_snapshot_of_an_import(checked: Checked, message: str, *, is_marked: bool) -> None:
+    old = {"snap-1": Noted(NOW - 30 * DAY)}
+    left = (imported(tags={**TAGS, SINCE: "2020-01-01T00:00:00Z"}),) if is_marked else ()
+    found = look(*left, beside=importing(ENDED), of=POLICY, noted=old, checked=checked)
+    assert [(one.message, one.remove_at) for one in found.orphans] == [(message, None)]
+    assert found.actions == ()
+
+
+def test_the_snapshot_of_an_import_goes_when_its_time_is_over_and_it_carries_our_tag() -> None:
+    due, known = imported(tags={**TAGS, SINCE: "2020-01-01T00:00:00Z"}), Checked(frozenset({"snap-1"}))
+    assert look(due, beside=importing(), of=POLICY, checked=known).actions == (DeleteSnapshot(place(), "snap-1", why=UNUSED, owner=OWNER),)
+    assert look(due, beside=importing(), of=POLICY, checked=Checked(frozenset())).actions == ()
+    (mark,) = look(beside=importing(ENDED), of=POLICY, noted={"snap-1": Noted(NOW - 30 * DAY)}, checked=known).actions
+    assert isinstance(mark, SetTags)
+
+
+def test_an_image_that_an_import_made_is_told_and_stays() -> None:
+    made = ImportTask("import-ami-1", "completed", {**TAGS, SINCE: "2020-01-01T00:00:00Z"}, image_id="ami-9")
+    found = look(beside=importing(made), of=POLICY, checked=None)
+    assert found.actions == ()
+    (told,) = found.orphans
+    assert (told.resource_id, told.why, told.remove_at) == ("import-ami-1", "it made ami-9, which is no version's", None)
+    assert told.message == "whether ami-9 is used nobody has asked, so it stays; deregister it by hand, or adopt it as a version"
 
 
 # --- what has to be known first ---

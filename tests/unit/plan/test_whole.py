@@ -107,6 +107,7 @@ def test_needs_of_all_concerns_are_asked_at_once() -> None:
         (do.DeregisterImage(place(), "ami-1", owner=OWNER), "deregister ami-1"),
         (do.DeregisterImage(place(), "ami-1", ("snap-1",), why="failed: x", owner=OWNER), "deregister ami-1 with snap-1 (failed: x)"),
         (do.DeleteSnapshot(place(), "snap-1", owner=OWNER), "delete snapshot snap-1"),
+        (do.CancelImport(place(), "import-snap-1", why="late", owner=OWNER), "cancel import-snap-1 (late)"),
         (do.DeleteSnapshot(place(), "snap-1", why="gone", owner=OWNER), "delete snapshot snap-1 (gone)"),
         (do.PutParameter(place(), "/x", "ami-1", create=True), "create parameter /x = ami-1"),
         (do.PutParameter(place(), "/x", "ami-1", create=False), "set parameter /x = ami-1"),
@@ -121,7 +122,7 @@ def test_every_action_says_itself(action: Action, sentence: str) -> None:
 
 def test_only_what_cannot_be_undone_is_destructive() -> None:
     kinds = [kind for kind in vars(do).values() if isinstance(kind, type) and issubclass(kind, Action)]
-    assert {kind for kind in kinds if kind.destructive} == {do.DeregisterImage, do.DeleteSnapshot}
+    assert {kind for kind in kinds if kind.destructive} == {do.DeregisterImage, do.DeleteSnapshot, do.CancelImport}
 
 
 def test_the_same_state_says_the_same_words() -> None:
