@@ -86,9 +86,9 @@ def faulty_proxy(kubeconfig: Path, folder: Path) -> Iterator[FaultyProxy]:
     configuration = Configuration()
     load_kube_config(str(kubeconfig), client_configuration=configuration)  # type: ignore[no-untyped-call]  # no annotations there
     context = ssl.create_default_context(cafile=configuration.ssl_ca_cert)
-    context.load_cert_chain(str(configuration.cert_file), str(configuration.key_file))
+    token = configuration.get_api_key_with_prefix("BearerToken")
     proxy = FaultyProxy()
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _handler(proxy, urlsplit(configuration.host), context))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _handler(proxy, urlsplit(configuration.host), context, str(token)))
     server.daemon_threads = True
     proxy.url = f"http://127.0.0.1:{server.server_address[1]}"
     proxy.kubeconfig = folder / "proxy-kubeconfig"
@@ -113,7 +113,7 @@ def _kubeconfig(url: str) -> dict[str, Any]:
     }
 
 
-def _handler(proxy: FaultyProxy, upstream: Any, context: ssl.SSLContext) -> type[http.server.BaseHTTPRequestHandler]:
+def _handler(proxy: FaultyProxy, upstream: Any, context: ssl.SSLContext, authorization: str) -> type[http.server.BaseHTTPRequestHandler]:
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
@@ -142,6 +142,7 @@ def _handler(proxy: FaultyProxy, upstream: Any, context: ssl.SSLContext) -> type
         def forward(self, body: bytes) -> None:
             connection = http.client.HTTPSConnection(upstream.hostname, upstream.port, context=context, timeout=400)
             headers = {name: value for name, value in self.headers.items() if name.lower() not in HOP_BY_HOP}
+            headers["Authorization"] = authorization
             try:
                 connection.request(self.command, self.path, body or None, headers)
                 response = connection.getresponse()

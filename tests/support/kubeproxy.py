@@ -10,7 +10,6 @@ import base64
 import http.client
 import re
 import ssl
-import tempfile
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -117,19 +116,11 @@ class _Upstream:
         cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
         parts = urlsplit(cluster["server"])
         self._host, self._port = str(parts.hostname), int(parts.port or 443)
-        self._context = ssl.create_default_context(cadata=_material(cluster, "certificate-authority").decode())
-        with tempfile.NamedTemporaryFile() as pair:
-            pair.write(_material(user, "client-certificate") + b"\n" + _material(user, "client-key"))
-            pair.flush()
-            self._context.load_cert_chain(pair.name)
+        self._context = ssl.create_default_context(cadata=base64.b64decode(cluster["certificate-authority-data"]).decode())
+        self.authorization = f"Bearer {user['token']}"
 
     def connect(self) -> http.client.HTTPSConnection:
         return http.client.HTTPSConnection(self._host, self._port, context=self._context, timeout=400)
-
-
-def _material(section: dict[str, str], name: str) -> bytes:
-    data = section.get(f"{name}-data")
-    return base64.b64decode(data) if data else Path(section[name]).read_bytes()
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -165,6 +156,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._connection = self.upstream.connect()
         connection = self._connection
         headers = {name: value for name, value in self.headers.items() if name.lower() in _PASSED_ON}
+        headers["Authorization"] = self.upstream.authorization
         connection.request(self.command, self.path, body or None, headers)
         answer = connection.getresponse()
         if "watch=true" in self.path:

@@ -9,7 +9,7 @@ from typing import TypeVar
 from urllib.parse import urlencode
 
 import urllib3
-from kubernetes.client import ApiClient
+from kubernetes.client import ApiClient, Configuration
 
 from goldenami.api.kinds import Kind
 from goldenami.kube.client import Body, Kubernetes, path_of
@@ -45,7 +45,8 @@ def until(
 def _versions(kubernetes: Kubernetes, target: str, deadline: float) -> Iterator[Body | None]:
     """What the watch tells until the deadline."""
     timeout = urllib3.Timeout(connect=5, read=max(0.1, deadline - time.monotonic()))
-    response = _pool(kubernetes).request("GET", kubernetes.configuration.host + target, preload_content=False, timeout=timeout)
+    url, headers = kubernetes.configuration.host + target, identity(kubernetes.configuration)
+    response = _pool(kubernetes).request("GET", url, headers=headers, preload_content=False, timeout=timeout)
     try:
         rest = b""
         while time.monotonic() < deadline and (part := response.read1(65536)):
@@ -59,6 +60,11 @@ def _versions(kubernetes: Kubernetes, target: str, deadline: float) -> Iterator[
         return
     finally:
         response.close()
+
+
+def identity(configuration: Configuration) -> dict[str, str]:
+    """The header that says who asks, where a request is made past the client."""
+    return {"Authorization": str(configuration.get_api_key_with_prefix("BearerToken"))}
 
 
 _pools: dict[Kubernetes, urllib3.PoolManager] = {}

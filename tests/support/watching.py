@@ -15,6 +15,7 @@ import urllib3.exceptions
 from goldenami.api.kinds import KINDS
 from goldenami.kube.client import Body, path_of
 from support.operator import World
+from support.waiting import identity
 
 
 class Witness:
@@ -46,7 +47,8 @@ def witness(world: World, kind: str = "GoldenImage") -> Iterator[Witness]:
     query = urlencode({"watch": "true", "timeoutSeconds": 300})
     client = kubernetes.client.ApiClient(configuration).rest_client
     url = f"{configuration.host}{path_of(served, world.namespace)}?{query}"
-    response = client.pool_manager.request("GET", url, preload_content=False, timeout=urllib3.Timeout(connect=5, read=400))
+    patience = urllib3.Timeout(connect=5, read=400)
+    response = client.pool_manager.request("GET", url, headers=identity(configuration), preload_content=False, timeout=patience)
     thread = threading.Thread(target=_follow, args=(seen, response), daemon=True)
     thread.start()
     assert seen.watching.wait(10)
