@@ -6,8 +6,6 @@ import http.client
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -24,6 +22,7 @@ from goldenami.kube.client import MERGE_PATCH, Body, Kubernetes
 from goldenami.kube.connection import load_configuration
 from goldenami.kube.errors import KubeNotFound
 from goldenami.local.kubernetes import ControlPlane, Programs
+from support.launcher import Launched, launcher
 from support.operator import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -38,15 +37,13 @@ class Process:
     folder: Path
     kubeconfig: Path
     settings: dict[str, Any]
-    process: subprocess.Popen[bytes] = field(init=False)
+    process: Launched = field(init=False)
 
     def start(self) -> Process:
         self.folder.mkdir()
         (self.folder / "settings.json").write_text(json.dumps(self.settings))
-        environment = {**os.environ, "KUBECONFIG": str(self.kubeconfig), "PYTHONPATH": f"{ROOT / 'operator'}{os.pathsep}{ROOT / 'tests'}"}
-        with (self.folder / "log").open("wb") as log:
-            command = [sys.executable, "-m", "support.engine_main", str(self.folder)]
-            self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+        environment = {**os.environ, "KUBECONFIG": str(self.kubeconfig)}
+        self.process = launcher().launch("support.engine_main", (str(self.folder),), environment, self.folder / "log")
         return self
 
     def log(self) -> str:

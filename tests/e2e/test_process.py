@@ -22,6 +22,7 @@ from goldenami.kube.lease import LeaseTiming
 from goldenami.local.aws import LocalAws
 from goldenami.local.kubernetes import ControlPlane, Programs
 from support.kubernetes import serve_kinds
+from support.launcher import launcher
 from support.operator import AWAY, FAR, HOME, Body, OperatorProcess, World, eventually
 from support.process import environment, running
 from support.questions import declared, mutations, newest_call
@@ -233,9 +234,9 @@ def test_a_wrong_default_region_is_told_in_a_condition_or_does_not_matter(site: 
 def refused(tmp_path: Path, *arguments: str, **more: str) -> tuple[int, str]:
     """The exit code and what was printed."""
     surroundings = {**os.environ, "COLUMNS": "300", "KUBECONFIG": str(unreachable(tmp_path)), **more}
-    command = [sys.executable, "-m", "goldenami", "operator", *arguments]
-    done = subprocess.run(command, env=surroundings, capture_output=True, text=True, check=False, timeout=30)
-    return done.returncode, done.stderr + done.stdout
+    printed = tmp_path / "printed"
+    process = launcher().launch("goldenami", ("operator", *arguments), surroundings, printed)
+    return process.wait(30), printed.read_text()
 
 
 def unreachable(tmp_path: Path) -> Path:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -27,6 +26,7 @@ from goldenami.kube.client import APPLY_PATCH, MERGE_PATCH, Kubernetes, path_of
 from goldenami.kube.errors import KubeConflict, KubeNotFound
 from goldenami.local.aws import LocalAws
 from goldenami.local.kubernetes import ControlPlane
+from support.launcher import Launched, launcher
 from support.waiting import until
 
 T = TypeVar("T")
@@ -65,12 +65,10 @@ class OperatorProcess:
     arguments: tuple[str, ...]
     environment: Mapping[str, str]
     log: Path
-    process: subprocess.Popen[bytes] | None = None
+    process: Launched | None = None
 
     def start(self) -> OperatorProcess:
-        with self.log.open("ab") as log:
-            command = [sys.executable, "-m", "goldenami", "operator", *self.arguments]
-            self.process = subprocess.Popen(command, env=dict(self.environment), stdout=log, stderr=log)
+        self.process = launcher().launch("goldenami", ("operator", *self.arguments), self.environment, self.log)
         return self
 
     def kill(self) -> None:
