@@ -38,14 +38,23 @@ from goldenami.api.fields import VALIDATIONS
 from goldenami.api.golden_image import GoldenImage
 from goldenami.api.image_version import ImageVersion
 from goldenami.api.kinds import GROUP, VERSION
-from goldenami.local.kubernetes import ControlPlane, KubectlError
+from goldenami.local.kubernetes import ControlPlane, KubectlError, Programs
+from support.kubernetes import serve_kinds
 from support.schemas import fields_of, nodes_of
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
 @pytest.fixture(scope="module")
-def module_namespace(control_plane: ControlPlane, apply_crds: None) -> Iterator[str]:
+def control_plane(programs: Programs) -> Iterator[ControlPlane]:
+    """Without operators: AWSAccounts are cluster-wide, so those of other tests would look after the ones that are made here."""
+    with ControlPlane.start(programs=programs, audit=False) as plane:
+        serve_kinds(plane)
+        yield plane
+
+
+@pytest.fixture(scope="module")
+def module_namespace(control_plane: ControlPlane) -> Iterator[str]:
     """One for all tests here, because each leaves it empty, and making one takes longer than most of them."""
     name = f"api-{uuid.uuid4().hex[:10]}"
     control_plane.run_kubectl("create", "namespace", name)
@@ -364,7 +373,7 @@ def test_an_item_two_managers_want_differently_is_a_conflict(server: ApiServer) 
 
 
 @pytest.mark.parametrize("definition", [pytest.param(definition, id=definition.kind.kind) for definition in DEFINITIONS])
-def test_kubectl_explains_every_field(control_plane: ControlPlane, apply_crds: None, definition: Definition) -> None:
+def test_kubectl_explains_every_field(control_plane: ControlPlane, definition: Definition) -> None:
     """The recursive form leaves descriptions out, so the published schema, which kubectl explain prints, is walked instead."""
     published = json.loads(control_plane.run_kubectl("get", "--raw", f"/openapi/v3/apis/{GROUP}/{VERSION}"))["components"]["schemas"]
     schema = published[f"dev.goldenami.{VERSION}.{definition.kind.kind}"]
@@ -374,7 +383,7 @@ def test_kubectl_explains_every_field(control_plane: ControlPlane, apply_crds: N
     assert all(f"{path.rsplit('.', 1)[-1]}\t" in explained for path, _ in fields_of(schema["properties"]["spec"]))
 
 
-def test_kubectl_explains_a_field_in_a_list(control_plane: ControlPlane, apply_crds: None) -> None:
+def test_kubectl_explains_a_field_in_a_list(control_plane: ControlPlane) -> None:
     assert "KMS key that encrypts this replica" in control_plane.run_kubectl("explain", "gi.spec.replicas.kmsKeyId")
 
 

@@ -183,6 +183,18 @@ def test_several_start_at_the_same_moment(programs: Programs) -> None:
     assert len(urls) == 3
 
 
+def test_one_that_another_process_started_can_be_asked_and_not_stopped(own_plane: ControlPlane, programs: Programs) -> None:
+    attached = ControlPlane.attach(own_plane.folder, programs=programs)
+    attached.run_kubectl("create", "namespace", "attached")
+    assert attached.kubeconfig_for("jane") == own_plane.kubeconfig_for("jane")
+    assert "jim" in attached.run_kubectl("auth", "whoami", kubeconfig=attached.kubeconfig_for("jim"))
+    assert [entry["verb"] for entry in attached.audit() if entry["name"] == "attached"][:1] == ["create"]
+    for change in (attached.stop_apiserver, attached.pause_apiserver, attached.restart_controller_manager, attached.wipe):
+        with pytest.raises(ControlPlaneError, match="another process has started this control plane"):
+            change()
+    assert own_plane.failure() is None
+
+
 # Outages
 
 

@@ -23,8 +23,6 @@ from goldenami.kube.status import write_status, write_what_fits
 from goldenami.local.kubernetes import ControlPlane
 from support.operator import eventually
 
-pytestmark = pytest.mark.usefixtures("apply_crds")
-
 
 def client_for(kubeconfig: Path, monkeypatch: pytest.MonkeyPatch) -> Kubernetes:
     monkeypatch.setenv("KUBECONFIG", str(kubeconfig))

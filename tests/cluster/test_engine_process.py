@@ -120,7 +120,7 @@ class Site:
 
 
 @pytest.fixture
-def site(control_plane: ControlPlane, apply_crds: None, namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+def site(control_plane: ControlPlane, namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     monkeypatch.setenv("KUBECONFIG", str(control_plane.kubeconfig))
     site = Site(Kubernetes(load_configuration()), namespace, tmp_path, control_plane.kubeconfig)
     yield site

@@ -21,7 +21,7 @@ VERSIONS = ("1.0.0", "1.1.0")
 
 
 @pytest.fixture
-def site(control_plane: ControlPlane, apply_crds: None, fast_aws: LocalAws, new_account: Callable[[], str]) -> World:
+def site(control_plane: ControlPlane, fast_aws: LocalAws, new_account: Callable[[], str]) -> World:
     world = World(control_plane, fast_aws, f"test-{uuid.uuid4().hex[:10]}", new_account(), new_account(), installation="crash")
     world.create_namespace()
     return world

@@ -28,7 +28,7 @@ TOLD = 12_000
 
 
 @pytest.fixture(scope="module")
-def stage(control_plane: ControlPlane, apply_crds: None, fast_aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def stage(control_plane: ControlPlane, fast_aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     with Launcher() as launcher:
         yield Stage(control_plane, fast_aws, launcher, tmp_path_factory.mktemp("sweep"))
 

@@ -32,7 +32,7 @@ CLOCK_AHEAD_SECONDS = 3600.0
 
 
 @pytest.fixture(scope="module")
-def trouble(control_plane: ControlPlane, apply_crds: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def trouble(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A namespace with an operator, and an AWS, of its own."""
     namespace = f"trouble-{uuid.uuid4().hex[:8]}"
     control_plane.run_kubectl("create", "namespace", namespace)

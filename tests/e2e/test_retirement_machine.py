@@ -99,7 +99,7 @@ class Ground:
 
 
 @pytest.fixture(scope="module")
-def ground(control_plane: ControlPlane, apply_crds: None) -> Iterator[Ground]:
+def ground(control_plane: ControlPlane) -> Iterator[Ground]:
     with LocalAws.start(in_process=True, clock_scale=0) as aws, pytest.MonkeyPatch.context() as patch:
         aws.lab.settings(throttling=False, copy_seconds=2.0, copy_spread=1.2, image_seconds=1.0, usage_report_seconds=2.0)
         for name, value in aws.environment(ACCOUNT).items():

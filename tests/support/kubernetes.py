@@ -1,12 +1,15 @@
-"""Fixtures: one real control plane for all tests, a namespace for each, and our CRDs in it.
+"""Fixtures: one real control plane for all tests of all workers, a namespace for each, and our CRDs in it.
 
 A test that stops, pauses or wipes a control plane starts its own (`ControlPlane.start()`, 3 s), so that the others keep theirs.
 """
 
 from __future__ import annotations
 
+import fcntl
+import os
 import uuid
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -27,10 +30,37 @@ def programs(pytestconfig: pytest.Config) -> Programs:
 
 
 @pytest.fixture(scope="session")
-def control_plane(programs: Programs) -> Iterator[ControlPlane]:
-    """Shared by the whole run: leave nothing cluster-wide behind in it."""
-    with ControlPlane.start(programs=programs) as plane:
+def control_plane(programs: Programs, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """Shared by the whole run, with our kinds. Make nothing cluster-wide in it, not even for a moment: operators of other tests see it."""
+    folder = tmp_path_factory.getbasetemp()
+    with _of_all_workers(folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder, programs) as plane:
         yield plane
+
+
+@contextmanager
+def _of_all_workers(folder: Path, programs: Programs) -> Iterator[ControlPlane]:
+    """Started by the worker that needs it first, which stops it once no other uses it: a start costs four seconds of processor time, and
+    one that does nothing another each minute. The kernel lets go of a worker's locks, however it ends."""
+    with ExitStack() as owned, (folder / "control-plane-users").open("a+", encoding="utf-8") as users:
+        with (folder / "control-plane-starts").open("a", encoding="utf-8") as starts:
+            fcntl.flock(starts, fcntl.LOCK_EX)
+            fcntl.flock(users, fcntl.LOCK_SH)  # an owner that is about to stop its own is waited for
+            users.seek(0)
+            place = users.read()
+            if place:
+                plane = ControlPlane.attach(Path(place), programs=programs)
+            else:
+                plane = owned.enter_context(ControlPlane.start(programs=programs))
+                serve_kinds(plane)
+                users.write(str(plane.folder))
+                users.flush()
+        yield plane
+        if place:
+            fcntl.flock(users, fcntl.LOCK_UN)  # said, since a fork of this process may hold the file open
+        else:
+            fcntl.flock(users, fcntl.LOCK_EX)
+            users.truncate(0)
+            owned.close()
 
 
 @pytest.fixture(scope="session")
@@ -48,12 +78,6 @@ def own_plane(programs: Programs) -> Iterator[ControlPlane]:
         serve_kinds(plane)
         plane.run_kubectl("create", "namespace", "images")
         yield plane
-
-
-@pytest.fixture(scope="session")
-def apply_crds(control_plane: ControlPlane) -> None:
-    """The kinds of `crds/`, served by the shared control plane."""
-    serve_kinds(control_plane)
 
 
 def serve_kinds(plane: ControlPlane) -> None:

@@ -30,15 +30,22 @@ class Pair:
 
 
 class Authority:
-    """Signs for one control plane; its key never leaves the process."""
+    """Signs for one control plane."""
 
-    def __init__(self) -> None:
-        self._key = ec.generate_private_key(ec.SECP256R1())
+    def __init__(self, kept: Pair | None = None) -> None:
+        """A new one, or the one that was kept."""
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "goldenami-local-control-plane")])
+        if kept is not None:
+            key = serialization.load_pem_private_key(kept.key, password=None)
+            assert isinstance(key, ec.EllipticCurvePrivateKey)
+            self._key, self.pair = key, kept
+            return
+        self._key = ec.generate_private_key(ec.SECP256R1())
         constraints = x509.BasicConstraints(ca=True, path_length=0)
         usage = _key_usage(signs_certificates=True)
         builder = self._builder(self._name, self._key).add_extension(constraints, critical=True).add_extension(usage, critical=True)
-        self.certificate = builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+        certificate = builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+        self.pair = Pair(certificate=certificate, key=_private_pem(self._key))
 
     def server(self, name: str, *, hosts: Sequence[str], addresses: Sequence[str]) -> Pair:
         """What a TLS server shows that is reached by these names and IP addresses."""

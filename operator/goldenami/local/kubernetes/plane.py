@@ -20,13 +20,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
+import yaml
+
 from . import commands
 from .audit import POLICY, AuditEntry, entries, has_marker
 from .errors import ControlPlaneError, KubectlError
 from .folder import claimed
 from .identities import CONTROLLER_MANAGER, LOOPBACK, Identities, groups_of
 from .lookup import find_programs
-from .processes import Processes
+from .processes import OthersProcesses, Processes
 from .programs import Programs
 
 ETCD, APISERVER, MANAGER = "etcd", "kube-apiserver", "kube-controller-manager"
@@ -37,7 +39,7 @@ LOG_TAIL_LINES = 15
 
 
 class ControlPlane:
-    """A running control plane; made by `ControlPlane.start()`."""
+    """A running control plane; made by `ControlPlane.start()`, or found by `ControlPlane.attach()`."""
 
     def __init__(self, *, programs: Programs, folder: Path, processes: Processes, port: int, record: bool) -> None:
         self.folder = folder
@@ -50,13 +52,9 @@ class ControlPlane:
         self._record = record
         self._identities = Identities(folder / "identities", url=self.url)
         self.kubeconfig = folder / "kubeconfig"
-        self.kubeconfig.touch(mode=0o600)
-        self.kubeconfig.write_bytes(self._identities.admin_kubeconfig_text())
         self._tls = ssl.create_default_context(cafile=self._identities.authority_certificate)
         self._tls.verify_flags |= ssl.VERIFY_X509_STRICT  # as Python 3.13 does by itself, so that a certificate it refuses shows everywhere
         self._audit_policy = folder / "audit-policy.yaml"
-        self._audit_policy.write_text(POLICY, encoding="utf-8")
-        (folder / "logs").mkdir(exist_ok=True)
 
     @classmethod
     @contextmanager
@@ -70,8 +68,19 @@ class ControlPlane:
         found = programs or find_programs()
         with _folder(directory) as folder, _reserved_port() as port, Processes(remove_folder=None if directory else folder) as processes:
             plane = cls(programs=found, folder=folder, processes=processes, port=port, record=audit)
+            plane._write_files()
             plane._start_all()
             yield plane
+
+    @classmethod
+    def attach(cls, folder: Path, *, programs: Programs | None = None) -> Self:
+        """The one that another process has started, with its files in that folder; usable as long as that process keeps it.
+
+        Everything can be asked of it; stopping, pausing or wiping it raises ControlPlaneError.
+        """
+        server = yaml.safe_load((folder / "kubeconfig").read_text(encoding="utf-8"))["clusters"][0]["cluster"]["server"]
+        port, record = int(server.rpartition(":")[2]), (folder / "audit.log").exists()
+        return cls(programs=programs or find_programs(), folder=folder, processes=OthersProcesses(), port=port, record=record)
 
     @property
     def collects_garbage(self) -> bool:
@@ -155,6 +164,12 @@ class ControlPlane:
         for name, code in self._processes.ended().items():
             return f"{name} has ended (exit code {code}). The end of its log:\n{self._log_tail(name)}"
         return None
+
+    def _write_files(self) -> None:
+        self.kubeconfig.touch(mode=0o600)
+        self.kubeconfig.write_bytes(self._identities.admin_kubeconfig_text())
+        self._audit_policy.write_text(POLICY, encoding="utf-8")
+        (self.folder / "logs").mkdir(exist_ok=True)
 
     @property
     def _etcd_folder(self) -> Path:

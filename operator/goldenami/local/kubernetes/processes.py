@@ -95,3 +95,20 @@ class Processes:
         except (OSError, ValueError) as error:
             raise ControlPlaneError("the control plane has been stopped: its supervisor no longer runs") from error
         raise ControlPlaneError("the control plane has been stopped: its supervisor no longer runs")
+
+
+class OthersProcesses(Processes):
+    """Programs that another process has started: only that one may start, stop or pause them, and knows whether they have ended."""
+
+    def __init__(self) -> None:
+        """Nothing of its own."""
+
+    def close(self) -> None:
+        """They go on."""
+
+    def _ask(self, operation: str, **arguments: Any) -> Any:
+        if operation == "ended":
+            return {}
+        raise ControlPlaneError(
+            f"another process has started this control plane, and only that one may {operation} {arguments.get('name', '')}"
+        )
