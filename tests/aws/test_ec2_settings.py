@@ -96,7 +96,7 @@ def test_a_dry_run_changes_nothing(cloud: Cloud, operation: str) -> None:
 
 @pytest.mark.parametrize(
     "operation",
-    [row(each, "moto verdict 3", each) for each in ("import_snapshot", "describe_fast_launch_images", "describe_snapshot_tier_status")],
+    [row(each, "moto verdict 3", each) for each in ("describe_fast_launch_images", "describe_snapshot_tier_status")],
 )
 def test_what_it_does_not_know_is_an_invalid_action(cloud: Cloud, operation: str) -> None:
     assert error_of(getattr(cloud.ec2(), operation)) == ("InvalidAction", 400)

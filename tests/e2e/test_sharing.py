@@ -305,7 +305,11 @@ def test_one_account_that_nobody_has_is_named_and_all_others_get_image_snapshot_
     others = {corner.partner, other}
     with changed_settings(corner.aws, unknown_accounts=[missing]):
         corner.apply(declared(corner, name, replicas=replicas, sharing={"accounts": [*others, missing]}))
-        condition = corner.reason("PrincipalRefused", name)
+        corner.reason("PrincipalRefused", name)
+        # The copies end one after the other, and each region is told when its copy is there.
+        until(corner, lambda: AWAY in corner.condition("goldenimage", name).get("message", ""), "told of both regions")
+        until(corner, lambda: HOME in corner.condition("goldenimage", name).get("message", ""), "told of both regions")
+        condition = corner.condition("goldenimage", name)
 
         for words in (missing, HOME, AWAY, "spec.sharing"):
             assert words in condition["message"]
