@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # Test files at a time. They mostly wait for real processes, so more than there are cores.
-TEST_WORKERS ?= 3
+TEST_WORKERS ?= 4
 
 # Where the environment forbids bytecode files, each of the processes that tests, demo and bench start would compile the project anew: 0.6 s.
 export PYTHONDONTWRITEBYTECODE :=
