@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from support.operator import AWAY, HOME, World, eventually, snapshots_of
+from support.operator import AWAY, HOME, Body, World, eventually, snapshots_of
 from support.scenes import (
     calls_since,
     changed_settings,
@@ -307,12 +307,10 @@ def test_one_account_that_nobody_has_is_named_and_all_others_get_image_snapshot_
         corner.apply(declared(corner, name, replicas=replicas, sharing={"accounts": [*others, missing]}))
         corner.reason("PrincipalRefused", name)
         # The copies end one after the other, and each region is told when its copy is there.
-        until(corner, lambda: AWAY in corner.condition("goldenimage", name).get("message", ""), "told of both regions")
-        until(corner, lambda: HOME in corner.condition("goldenimage", name).get("message", ""), "told of both regions")
-        condition = corner.condition("goldenimage", name)
+        condition = until(corner, lambda: told_of(corner, name, HOME, AWAY), "told of both regions")
 
-        for words in (missing, HOME, AWAY, "spec.sharing"):
-            assert words in condition["message"]
+        assert missing in condition["message"]
+        assert "spec.sharing" in condition["message"]
         assert not any(account in condition["message"] for account in others)
         assert corner.condition("goldenimage", name, "Stalled")["status"] == "True"
         for region in (HOME, AWAY):
@@ -373,6 +371,12 @@ def test_a_share_that_was_taken_away_by_hand_is_found_by_the_audit(corner: World
 
 
 # --- questions ---
+
+
+def told_of(world: World, name: str, *words: str) -> Body | None:
+    """The condition Ready, once its message names them all."""
+    condition = world.condition("goldenimage", name)
+    return condition if all(word in condition.get("message", "") for word in words) else None
 
 
 def exposures(world: World, name: str) -> list[str]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from goldenami.api.kinds import AWS_ACCOUNT, Key
-from goldenami.controllers.kept import Kept
+from goldenami.controllers.kept import KEPT_SECONDS, Kept
 
 KEY = Key(AWS_ACCOUNT.kind, "", "prod")
 
@@ -15,10 +15,11 @@ class Site:
     stored: tuple[str, str] | None = ("1", "first")
     seen: str | None = None
     reads: int = 0
+    now: float = 1000.0
     kept: Kept[str] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.kept = Kept(lambda _: self.seen)
+        self.kept = Kept(lambda _: self.seen, lambda: self.now)
 
     def read(self) -> tuple[str, str] | None:
         self.reads += 1
@@ -61,3 +62,13 @@ def test_what_is_gone_is_not_kept() -> None:
     assert site.get() is None
     site.stored = ("9", "again")
     assert site.get() == "again"
+
+
+def test_what_a_cut_watch_does_not_tell_is_found_after_some_seconds() -> None:
+    site = Site(seen="1")
+    site.get()
+    site.stored = None  # deleted, and the watch goes on showing it
+    site.now += KEPT_SECONDS - 1
+    assert site.get() == "first"
+    site.now += 1
+    assert site.get() is None
