@@ -170,6 +170,23 @@ def template_of_a_label(door: Door, image_id: str) -> None:
     template(door, "resolve:ssm:/golden/web:prod")
 
 
+def template_of_an_arn(door: Door, image_id: str) -> None:
+    """As EC2 wants it of a parameter that another account shares. It is a text, which no listing of image parameters has."""
+    ssm(door).put_parameter(Name="/golden/web", Value=image_id, Type="String")
+    template(door, f"resolve:ssm:arn:aws:ssm:us-east-1:{door.account.account_id}:parameter/golden/web")
+
+
+def template_of_a_version_by_its_arn(door: Door, image_id: str) -> None:
+    ssm(door).put_parameter(Name="/golden/web", Value=image_id, Type="String")
+    ssm(door).put_parameter(Name="/golden/web", Value=door.cloud.image(), Overwrite=True)
+    template(door, f"resolve:ssm:arn:aws:ssm:us-east-1:{door.account.account_id}:parameter/golden/web:1")
+
+
+def template_of_a_name_without_a_slash(door: Door, image_id: str) -> None:
+    ssm(door).put_parameter(Name="web", Value=image_id, Type="String")
+    template(door, "resolve:ssm:/web")
+
+
 def recipe(door: Door, image_id: str) -> None:
     door.cloud.aws.lab.seed_one("recipe", door.account.account_id, "us-east-1", name="web", parent_image=image_id)
 
@@ -208,6 +225,9 @@ REF = Source.REFERENCES
         pytest.param(template_of_a_parameter, {P}, id="a template that says resolve:ssm:"),
         pytest.param(template_of_an_old_value, {P}, id="a template that says resolve:ssm: and a version"),
         pytest.param(template_of_a_label, {P}, id="a template that says resolve:ssm: and a label"),
+        pytest.param(template_of_an_arn, {P}, id="a template that says resolve:ssm: and an ARN"),
+        pytest.param(template_of_a_version_by_its_arn, {P}, id="a template that says resolve:ssm:, an ARN and a version"),
+        pytest.param(template_of_a_name_without_a_slash, {P}, id="a template that says resolve:ssm: and a slash that the name lacks"),
         pytest.param(recipe, {R, REF}, id="an image recipe"),
         pytest.param(container_recipe, {R, REF}, id="a container recipe"),
         pytest.param(recipe_of_a_parameter, {R, P}, id="a recipe that names a parameter"),

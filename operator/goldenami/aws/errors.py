@@ -451,5 +451,12 @@ def doubtful(place: Place, what: str) -> Wait:
     return Wait(problem(Reason.EVIDENCE_INCOMPLETE, message))
 
 
+def unanswered(place: Place, operation: str, names: Sequence[str]) -> Wait:
+    """What was asked about and is neither there nor said to be missing."""
+    told = f"{', '.join(names[:3])}{f' and {len(names) - 3} more' if len(names) > 3 else ''}"
+    message = f"{operation} in {where(place)} says nothing of {told}: neither what it is, nor that there is none. It is asked again."
+    return Wait(problem(Reason.EVIDENCE_INCOMPLETE, message))
+
+
 def shutting_down(place: Place, operation: str) -> ShuttingDown:
     return ShuttingDown(problem(Reason.QUEUED, f"{operation} in {where(place)} is left to the next leader."), operation=operation)

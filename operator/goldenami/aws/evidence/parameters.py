@@ -6,9 +6,10 @@ is waited for; those of a GoldenImage that is being deleted outlive its images, 
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from goldenami.aws import translate
-from goldenami.aws.errors import NotFound
+from goldenami.aws.errors import NotFound, unanswered
 from goldenami.aws.evidence import templates
 from goldenami.aws.evidence.question import Listings, Question
 from goldenami.aws.holding import paged
@@ -108,9 +109,19 @@ def _ask(listings: Listings, names: Iterable[str]) -> dict[str, str]:
 
 
 def _ask_some(listings: Listings, names: list[str]) -> dict[str, str]:
+    """By the names that were asked for: SSM may answer an ARN with the name in it. Raises AwsError, also where a name has no answer."""
     answer = listings.calls.ssm(listings.place, "GetParameters", lambda ssm: ssm.get_parameters(Names=names), about=", ".join(names))
-    return {_selected(row["Name"], row.get("Selector", "")): row["Value"] for row in answer["Parameters"]}
+    values = {called: row["Value"] for row in answer["Parameters"] for called in _called(row)}
+    silent = set(names) - values.keys() - set(answer.get("InvalidParameters", ()))
+    if silent:
+        raise unanswered(listings.place, "GetParameters", sorted(silent))
+    return {name: values[name] for name in names if name in values}
 
 
-def _selected(name: str, selector: str) -> str:
-    return f"{name}:{selector.removeprefix(':')}" if selector else name
+def _called(row: Mapping[str, Any]) -> set[str]:
+    """How a parameter, or a version or label of it, may have been asked for."""
+    name, selector = row["Name"], row.get("Selector", "").removeprefix(":")
+    names, bare = {name, row.get("ARN", name)}, name.removeprefix("/")
+    if "/" not in bare:
+        names |= {bare, f"/{bare}"}  # both have one ARN
+    return {f"{each}:{selector}" for each in names} if selector else names
