@@ -14,7 +14,7 @@ from goldenami.kube.client import Body, Kubernetes
 from goldenami.kube.errors import KubeError, KubeForbidden
 from goldenami.plan.desired import Version
 from goldenami.plan.evidence import MAX_USERS, Source, Testimony, channels
-from goldenami.plan.values import Problem
+from goldenami.plan.values import Image, Problem
 
 
 @dataclass(frozen=True)
@@ -56,14 +56,14 @@ class Dependents:
     def __post_init__(self) -> None:
         self._kept.append(Dated(self._read, self.now))
 
-    def __call__(self, version: Version, image_id: str, since: float) -> Family:
+    def __call__(self, version: Version, image: Image, since: float) -> Family:
         """Not older than `since`, in epoch seconds."""
         try:
             listing = self._kept[0].get(since)
         except KubeError as error:
             why = f"the GoldenImages that may be made from it cannot be listed: {error.message}"
             return Family(_unknown(why, stalled=isinstance(error, KubeForbidden)))
-        return family(version, image_id, listing.golden_images, listing.image_versions)
+        return family(version, image, listing.golden_images, listing.image_versions)
 
     def _read(self) -> _Listing:
         return _Listing(self._list(GOLDEN_IMAGE), self._list(IMAGE_VERSION))
@@ -72,7 +72,7 @@ class Dependents:
         return tuple(obj for namespace in self.namespaces or (None,) for obj in self.kubernetes.list(kind, namespace))
 
 
-def family(version: Version, image_id: str, golden_images: Iterable[Body], image_versions: Iterable[Body]) -> Family:
+def family(version: Version, image: Image, golden_images: Iterable[Body], image_versions: Iterable[Body]) -> Family:
     """Of these listings. Pure."""
     golden_images = tuple(golden_images)
     own = (version.owner.namespace, version.owner.name)
@@ -81,12 +81,12 @@ def family(version: Version, image_id: str, golden_images: Iterable[Body], image
         why = f"GoldenImage {'/'.join(own)} itself is not among those listed, so others may be missing, too; it has to outlive its versions"
         return Family(_unknown(why))
     users = dict.fromkeys(
-        (*_made_from(image_id, golden_images, own, lambda obj: _key(obj)), *_made_from(image_id, image_versions, own, _family_of))
+        (*_made_from(image, golden_images, own, lambda obj: _key(obj)), *_made_from(image, image_versions, own, _family_of))
     )
     return Family(
         Testimony(Source.GOLDEN_IMAGES, tuple(f"GoldenImage {'/'.join(name)}" for name in users)[:MAX_USERS]),
         goes="deletionTimestamp" in mine["metadata"],
-        channels=frozenset((*_declared_for(version, mine), *_still_on(image_id, mine))),
+        channels=frozenset((*_declared_for(version, mine), *_still_on(image.image_id, mine))),
         declared=mine["spec"].get("version") == version.version,
         edited=mine["metadata"].get("generation", 0) > _looked_at(mine),
     )
@@ -110,13 +110,20 @@ def _still_on(image_id: str, mine: Body) -> Iterator[str]:
 
 
 def _made_from(
-    image_id: str, objects: Iterable[Body], own: tuple[str, str], family_of: Callable[[Body], tuple[str, str]]
+    image: Image, objects: Iterable[Body], own: tuple[str, str], family_of: Callable[[Body], tuple[str, str]]
 ) -> Iterator[tuple[str, str]]:
-    """Families whose object here has that source, and is there to stay."""
+    """Families whose object here has that source, or one of its snapshots, which go with it, and is there to stay."""
+    wanted = {image.image_id, *image.snapshot_ids}
     for obj in objects:
-        source: Any = obj["spec"].get("source", {}).get("image", {})
-        if source.get("id") == image_id and family_of(obj) != own and "deletionTimestamp" not in obj["metadata"]:
+        if family_of(obj) != own and "deletionTimestamp" not in obj["metadata"] and not wanted.isdisjoint(_sources(obj)):
             yield family_of(obj)
+
+
+def _sources(obj: Body) -> Iterator[str]:
+    source: Any = obj["spec"].get("source", {})
+    for kind in ("image", "snapshot"):
+        yield source.get(kind, {}).get("id", "")
+    yield from (volume.get("snapshotId", "") for volume in source.get("instance", {}).get("volumes", ()))
 
 
 def _key(obj: Body) -> tuple[str, str]:

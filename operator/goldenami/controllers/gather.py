@@ -47,7 +47,7 @@ class Gatherer:
     recorded_source_image_id: str
     granted: Principals
     tag_keys: frozenset[str]
-    dependents: Callable[[Version, str, float], Family]
+    dependents: Callable[[Version, Image, float], Family]
     """What Kubernetes knows of an image's users."""
     asked: bool = False
     """Somebody asked for this look: nothing is believed because it was right before."""
@@ -220,7 +220,7 @@ class Gatherer:
         return found if image is listed else self._found(view.place, image, observed)
 
     def _found(self, place: Place, image: Image, observed: Observed) -> Evidence:
-        family = self.dependents(self.version, image.image_id, self._evidence_since)
+        family = self.dependents(self.version, image, self._evidence_since)
         asked = Asked(
             self.version.owner,
             self.version.version,

@@ -42,7 +42,7 @@ class Source(StrEnum):
     USAGE_REPORTS = "UsageReports"
     """EC2's reports of the use in other accounts."""
     GOLDEN_IMAGES = "GoldenImages"
-    """Other GoldenImages, and their versions, whose source it is."""
+    """Other GoldenImages, and their versions, whose source it, or one of its snapshots, is."""
     CHANNELS = "Channels"
     """Channels of its GoldenImage that name its version."""
 
