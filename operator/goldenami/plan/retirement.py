@@ -26,8 +26,9 @@ from goldenami.plan.snapshots import unlisted
 from goldenami.plan.values import NOBODY, Grants, Image, RegionView, Snapshot
 
 IN_FLIGHT = frozenset({"pending", "transient"})
-UNUSABLE = BROKEN | IN_FLIGHT
-"""States in which nobody can have launched the image: deregistering it cancels a copy, or clears a failed one."""
+UNUSABLE = BROKEN | {"pending"}
+"""States in which nobody can have launched the image: deregistering it cancels a copy, or clears a failed one. Of a `transient` one nobody
+knows what it was before, so it is waited for."""
 
 
 @dataclass(frozen=True)
@@ -241,7 +242,7 @@ def leftovers(version: Version, view: RegionView, observed: Observed, *, everyth
         (part for part in view.snapshots.values() if part.snapshot_id not in named and snapshots.is_own(version, part)),
         key=lambda part: part.snapshot_id,
     )
-    if any(image.state in UNUSABLE for image in ours(view, version)):
+    if any(image.state in BROKEN | IN_FLIGHT for image in ours(view, version)):
         return None  # a home image in the making does not name its snapshots yet
     return _swept(version, view, observed, left) if left else None
 

@@ -148,6 +148,13 @@ def kinds(found: Finding | None) -> list[type[Action]]:
             id="a pending copy is cancelled",
         ),
         pytest.param(
+            paris(golden_ami(state="transient"), evidence={"ami-1": unused()}, fresh_snapshots=FRESH),
+            Reason.DELETING,
+            [],
+            [],
+            id="a transient one may have been launched before, and is waited for",
+        ),
+        pytest.param(
             paris(golden_ami(state="failed"), fresh_snapshots=FRESH), Reason.DELETING, [DeregisterImage], [], id="a failed copy is cleared"
         ),
         pytest.param(paris(golden_ami(state="odd"), evidence=UNUSED), Reason.DELETING, [], [], id="a state nobody knows is waited out"),
