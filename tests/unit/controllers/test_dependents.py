@@ -47,7 +47,10 @@ OWN = golden_image()
         pytest.param([golden_image(source=BASE)], [image_version(OWNER.name, BASE)], (), id="its own family does not: it may be adopted"),
         pytest.param([OWN, golden_image("app", BASE)], [image_version("app", BASE)], ("GoldenImage images/app",), id="both are one user"),
         pytest.param(
-            [OWN, of_source(snapshot={"id": "snap-1"})], [], ("GoldenImage images/app",), id="one made from its snapshot, which goes with it"
+            [OWN, of_source(snapshot={"id": "snap-1"})],
+            [],
+            ("GoldenImage images/app",),
+            id="one made from its snapshot, which goes with it",
         ),
         pytest.param(
             [OWN, of_source(instance={"id": "i-1", "volumes": [{"deviceName": "/dev/sdf", "snapshotId": "snap-1"}]})],
