@@ -23,10 +23,10 @@ from botocore import xform_name
 import goldenami.aws
 from goldenami.aws import models
 from goldenami.local.aws import LocalAws, services
-from goldenami.local.aws.ec2 import describing, snapshots
+from goldenami.local.aws.ec2 import describing, instance_filters, snapshots, templates, usage_reports
 from goldenami.local.aws.ec2.call import Call
 from goldenami.local.aws.ec2.operations import OPERATIONS
-from goldenami.local.aws.services import BESIDE_MOTO
+from goldenami.local.aws.services import BESIDE_MOTO, regions
 from goldenami.local.aws.unheard import UNHEARD
 from support.aws import error_of
 
@@ -36,6 +36,7 @@ BY_THE_CLOUD = {"CopyImage": "copy"}
 VALUES_OF_FILTERS: Mapping[str, set[str]] = {
     "DescribeImages": {"informational", "low", "medium", "high", "critical"},
     "DescribeSnapshots": {"progress", "tag"},  # added call by call, as it goes with the clock; tag:<key>
+    "DescribeLaunchTemplates": {"tag"},  # tag:<key>
 }
 """What the lists of filters name besides filters."""
 
@@ -206,14 +207,31 @@ def test_every_parameter_of_what_the_operator_calls_is_read_or_named(service: st
     assert unread == {*UNHEARD.get(name, ()), *IGNORED.get(name, ())}
 
 
-@pytest.mark.parametrize(
-    ("operation", "here"), [("DescribeImages", describing.FIELDS), ("DescribeSnapshots", snapshots.FIELDS)], ids=["images", "snapshots"]
-)
+FILTERS: Mapping[str, Mapping[str, Any]] = {
+    "DescribeImages": describing.FIELDS,
+    "DescribeSnapshots": snapshots.FIELDS,
+    "DescribeInstances": instance_filters.FIELDS,
+    "DescribeLaunchTemplates": templates.TEMPLATE_FIELDS,
+    "DescribeLaunchTemplateVersions": templates.FIELDS,
+    "DescribeImageUsageReports": usage_reports.FIELDS,
+    "DescribeImageUsageReportEntries": usage_reports.ENTRY_FIELDS,
+    "DescribeRegions": regions.FILTERS,
+}
+
+
+@pytest.mark.parametrize(("operation", "here"), FILTERS.items(), ids=FILTERS)
 def test_exactly_the_documented_filters_are_answered(operation: str, here: Mapping[str, Any]) -> None:
     """Source: botocore's documentation of Filters. Tags are apart."""
     documented = documented_filters(operation)
     assert {*here} - documented == set()
-    assert documented - {*here} - {"tag-key", "tag:<key>"} == VALUES_OF_FILTERS[operation]
+    assert documented - {*here} - {"tag-key", "tag:<key>"} == VALUES_OF_FILTERS.get(operation, set())
+
+
+def test_every_list_of_filters_of_what_the_operator_calls_is_compared() -> None:
+    """Source: botocore's documentation of Filters; where there is none, AWS does not say which filters there are."""
+    called = [operation for service, operation in called_by_the_operator() if service == "ec2"]
+    with_filters = [each for each in called if "Filters" in getattr(model("ec2").operation_model(each).input_shape, "members", {})]
+    assert {each for each in with_filters if documented_filters(each)} == {*FILTERS}
 
 
 @pytest.mark.parametrize(

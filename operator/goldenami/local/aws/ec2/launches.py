@@ -136,6 +136,11 @@ def settle_instance(call: Call, instance: Any, image: Image, disks: list[dict[st
     instance.platform, instance.root_device_name = image.platform, image.root_device_name or "/dev/xvda"
     instance.root_device_type = image.root_device_type
     instance.product_codes = [{"ProductCodeId": code, "ProductCodeType": "marketplace"} for code in image.product_codes]
+    instance.platform_details, instance.usage_operation = image.platform_details, image.usage_operation
+    instance.kernel_id, instance.ramdisk_id = image.kernel, image.ramdisk
+    instance.ena_support, instance.tpm_support, instance.boot_mode = image.ena, image.tpm, image.boot_mode
+    boots_uefi = image.boot_mode in {"uefi", "uefi-preferred"} or image.architecture == "arm64"
+    instance.current_instance_boot_mode = "uefi" if boots_uefi else "legacy-bios"
     if image.imds == "v2.0":
         instance.metadata_options.http_tokens, instance.metadata_options.http_put_response_hop_limit = "required", 2
     call.shell.replace_disks(instance, disks)

@@ -106,12 +106,10 @@ class Shell:
 
     # Instances and volumes
 
-    def reservations(self, instance_ids: list[str], filters: Mapping[str, list[str]]) -> list[Any]:
-        """moto's own, by id or all. Raises moto's NotFound, and NotImplementedError for a filter it does not know."""
+    def reservations(self, instance_ids: list[str]) -> list[Any]:
+        """moto's own, by id or all. Raises moto's NotFound."""
         found: list[Any] = (
-            self.backend.get_reservations_by_instance_ids(instance_ids, filters=filters)
-            if instance_ids
-            else self.backend.describe_instances(filters=filters)
+            self.backend.get_reservations_by_instance_ids(instance_ids) if instance_ids else self.backend.describe_instances()
         )
         return found
 

@@ -227,14 +227,14 @@ def _shown_data(call: Call, version: TemplateVersion) -> dict[str, Any]:
     return data
 
 
-_TEMPLATE_FIELDS: Mapping[str, Callable[[Any], Iterable[Any]]] = {
+TEMPLATE_FIELDS: Mapping[str, Callable[[Any], Iterable[Any]]] = {
     "create-time": lambda template: [template.create_time.strftime("%Y-%m-%dT%H:%M:%S.000Z")],
     "launch-template-name": lambda template: [template.name],
 }
 
 
 def describe_launch_templates(call: Call) -> Original:
-    passes = filters.compiled(call.params.get("Filters"), _TEMPLATE_FIELDS, lambda template: call.shell.tags_of(template.id))
+    passes = filters.compiled(call.params.get("Filters"), TEMPLATE_FIELDS, lambda template: call.shell.tags_of(template.id))
     by_name, by_id = call.texts("LaunchTemplateNames"), call.texts("LaunchTemplateIds")
     found = [call.shell.template(None, name) for name in by_name] + [call.shell.template(template_id, None) for template_id in by_id]
     call.confirm()

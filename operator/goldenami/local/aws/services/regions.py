@@ -37,7 +37,7 @@ ENABLED_BY_DEFAULT = frozenset(
         "us-west-2",
     }
 )
-_FILTERS = {"region-name": "RegionName", "endpoint": "Endpoint", "opt-in-status": "OptInStatus"}
+FILTERS = {"region-name": "RegionName", "endpoint": "Endpoint", "opt-in-status": "OptInStatus"}
 
 
 def install() -> None:
@@ -90,6 +90,6 @@ def _enabled(region: dict[str, str]) -> bool:
 
 def _passes(region: dict[str, str], wanted: Any) -> bool:
     name = str(wanted["Name"])
-    if name not in _FILTERS:
+    if name not in FILTERS:
         raise RefusedError("InvalidParameterValue", f"The filter '{name}' is invalid")
-    return any(fnmatchcase(region[_FILTERS[name]], str(value)) for value in wanted["Values"])
+    return any(fnmatchcase(region[FILTERS[name]], str(value)) for value in wanted["Values"])
