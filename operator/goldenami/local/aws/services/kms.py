@@ -48,6 +48,12 @@ def _private_key(key_spec: str) -> AbstractPrivateKey:
 
 
 class KeyManagementService(KmsResponse):
+    def create_key(self) -> str:
+        """CreateKey KeyUsage: "The default value is ENCRYPT_DECRYPT". moto's key would have none."""
+        key = self.kms_backend.keys[json.loads(super().create_key())["KeyMetadata"]["KeyId"]]
+        key.key_usage = key.key_usage or "ENCRYPT_DECRYPT"
+        return json.dumps(key.to_dict())
+
     def describe_key(self) -> str:
         key = self._key(aliases=True)
         key.key_manager = "AWS" if is_aws_managed(key) else "CUSTOMER"
