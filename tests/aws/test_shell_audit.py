@@ -47,6 +47,28 @@ def test_a_json_call_is_recorded_with_the_plain_members_of_its_answer(local_aws:
 
 
 @pytest.mark.parametrize(
+    ("service", "operation", "arguments", "members"),
+    [
+        pytest.param("ec2", "get_ebs_encryption_by_default", {}, {"EbsEncryptionByDefault": "false"}, id="EC2"),
+        pytest.param(
+            "ec2", "create_tags", {"Resources": ["{snapshot}"], "Tags": [{"Key": "a", "Value": "b"}]}, {"Return": "true"}, id="done"
+        ),
+        pytest.param("ec2", "describe_snapshots", {"SnapshotIds": ["{snapshot}"]}, {}, id="a listing has none"),
+        pytest.param("sts", "get_caller_identity", {}, {"Account": "{account}"}, id="Query services"),
+    ],
+)
+def test_an_xml_call_is_recorded_with_the_plain_members_of_its_answer(
+    local_aws: LocalAws, account: str, service: str, operation: str, arguments: dict[str, Any], members: dict[str, str]
+) -> None:
+    snapshot = make_snapshot(local_aws, account)
+    given = {name: [snapshot] if value == ["{snapshot}"] else value for name, value in arguments.items()}
+    getattr(local_aws.client(service, account=account), operation)(**given)
+    answer = local_aws.lab.audit_calls(account=account)[-1].answer
+    expected = {name: value.format(account=account) for name, value in members.items()}
+    assert {name: value for name, value in answer.items() if name in expected or not expected} == expected
+
+
+@pytest.mark.parametrize(
     ("service", "operation", "arguments", "code", "status"),
     [
         pytest.param("ec2", "describe_images", {"ImageIds": ["ami-0123456789abcdef0"]}, "InvalidAMIID.NotFound", 400, id="EC2"),
@@ -142,11 +164,12 @@ def test_no_secret_is_ever_recorded(lab_aws: LocalAws) -> None:
     key = kms.create_key()["KeyMetadata"]["KeyId"]
     kms.encrypt(KeyId=key, Plaintext=b"hunter2-third")
     kms.generate_data_key(KeyId=key, KeySpec="AES_256")
+    private_key = lab_aws.client("ec2").create_key_pair(KeyName="a")["KeyMaterial"].splitlines()[1]
     lab_aws.lab.add_fault("refuse", operation="RunInstances")
     with pytest.raises(ClientError):
         lab_aws.client("ec2").run_instances(ImageId="ami-0123456789abcdef0", MinCount=1, MaxCount=1, UserData="hunter2-fourth")
     everything = json.dumps([(call.arguments, call.answer) for call in lab_aws.lab.audit_calls()], default=str)
-    for secret in ("hunter2", "aHVudGVyMi", credentials["SecretAccessKey"], credentials["SessionToken"], "AWS4-HMAC"):
+    for secret in ("hunter2", "aHVudGVyMi", private_key, credentials["SecretAccessKey"], credentials["SessionToken"], "AWS4-HMAC"):
         assert secret not in everything
 
 

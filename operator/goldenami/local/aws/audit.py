@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal, TextIO
+from xml.etree import ElementTree
 
 from goldenami.local.aws.answers import Answer
 from goldenami.local.aws.calls import Call, arguments_of
@@ -22,6 +23,7 @@ Outcome = Literal["running", "held", "answered", "throttled", "refused", "lost",
 LIMIT = 100_000  # calls kept in memory
 _READ_BYTES = 16_384  # of what a read answers, searched for ids
 _MAX_IDS = 50  # of what a read answers
+_XML_BYTES = 4_096  # of an answer that is read for its plain members: a listing has none, and parsing it costs
 HIDDEN = "HIDDEN"
 _SECRETS = frozenset(
     {
@@ -60,7 +62,7 @@ class Record:
     code: str = ""
     duration_seconds: float = 0.0
     ids: tuple[str, ...] = ()
-    answer: Mapping[str, Any] = field(default_factory=dict)  # the scalar members of a JSON answer
+    answer: Mapping[str, Any] = field(default_factory=dict)  # the plain members of a short one
 
     def as_dict(self) -> dict[str, Any]:
         call = self.call
@@ -128,7 +130,7 @@ class Audit:
             record.status = answer.status
             record.code = answer.code
             record.ids = _ids(answer, whole=record.call.mutating)
-            record.answer = _scalars(answer)
+            record.answer = _scalars(record.call, answer)
         if self._file is not None:
             line = json.dumps(record.as_dict(), sort_keys=True)
             with self._lock:
@@ -187,11 +189,35 @@ def _ids(answer: Answer, *, whole: bool) -> tuple[str, ...]:
     return tuple(each.decode() for each in (found if whole else list(found)[:_MAX_IDS]))
 
 
-def _scalars(answer: Answer) -> dict[str, Any]:
-    if not answer.ok or len(answer.body) > _READ_BYTES or not answer.body.startswith(b"{"):
+def _scalars(call: Call, answer: Answer) -> dict[str, Any]:
+    """The plain members of a short answer, under the names of the service's model."""
+    if not answer.ok or len(answer.body) > _READ_BYTES:
         return {}
+    members = _json_members(answer.body) if answer.body.startswith(b"{") else _xml_members(call, answer.body)
+    return {name: value for name, value in members.items() if name not in _SECRETS and isinstance(value, (str, int, float, bool))}
+
+
+def _json_members(body: bytes) -> Mapping[str, Any]:
     try:
-        members = json.loads(answer.body)
+        members: Mapping[str, Any] = json.loads(body)
     except ValueError:
         return {}
-    return {name: value for name, value in members.items() if name not in _SECRETS and isinstance(value, (str, int, float, bool))}
+    return members
+
+
+def _xml_members(call: Call, body: bytes) -> Mapping[str, str]:
+    """As text, which is all that XML tells. EC2 begins names in lower case; the Query services wrap the members in a result."""
+    if call.protocol not in {"ec2", "query"} or len(body) > _XML_BYTES:
+        return {}
+    try:
+        root = ElementTree.fromstring(body)  # noqa: S314 - it was written here
+    except ElementTree.ParseError:
+        return {}
+    members = {_local(each): each for each in root}
+    inside = members.get(f"{call.operation}Result", root)
+    found = {_local(each): each.text for each in inside if len(each) == 0 and each.text}
+    return {name[0].upper() + name[1:]: text for name, text in found.items() if name != "requestId"}
+
+
+def _local(element: ElementTree.Element) -> str:
+    return element.tag.rpartition("}")[2]

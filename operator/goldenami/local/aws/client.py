@@ -17,7 +17,7 @@ class LabError(Exception):
 
 @dataclass(frozen=True)
 class AuditedCall:
-    """One recorded call. `ids` are the EC2 ids in the answer; `answer` holds a JSON answer's plain members."""
+    """One recorded call. `ids` are the EC2 ids in the answer; `answer` holds the plain members of a short one."""
 
     sequence: int
     at: float  # epoch seconds of the lab's clock
