@@ -1,6 +1,7 @@
 """Whether the locks are of the pyproject.toml beside them: asks no index, so that `make verify` can.
 
-Each requirement has to be in the lock at a version that it allows, and a wider lock has to agree with the narrower one.
+Each requirement has to be in the lock at a version that it allows, and a wider lock has to agree with the narrower one. A lock holds pins
+and their hashes, and nothing else: an index, or where else to look, is for whoever installs to say.
 """
 
 import itertools
@@ -15,6 +16,7 @@ from packaging.utils import canonicalize_name
 
 HERE = Path(__file__).parent
 PIN = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^]]*\])?==([^ ;\\]+)", re.MULTILINE)
+PINNED = re.compile(r"[A-Za-z0-9._-]+(\[[^]]*\])?==[^ ;\\]+( ;[^\\]+)?( --hash=sha256:[0-9a-f]{64})+")
 
 Lock = Mapping[str, frozenset[str]]
 """Versions by name; several where they depend on the Python."""
@@ -27,6 +29,12 @@ def read(text: str) -> Lock:
         key = canonicalize_name(name)
         found[key] = found.get(key, frozenset()) | {version}
     return found
+
+
+def strangers(text: str) -> Iterator[str]:
+    """A sentence for each line of a lock, its continuations included, that is no pin with hashes."""
+    whole = re.sub(r" *\\\n +", " ", text).splitlines()
+    yield from (f"{line[:80]!r} is no pin with hashes" for line in whole if line and not PINNED.fullmatch(line))
 
 
 def problems(requirements: Sequence[str], lock: Lock) -> Iterator[str]:
@@ -55,8 +63,10 @@ def check(folder: Path) -> list[str]:
     local = [*runtime, *project["project"]["optional-dependencies"]["local"]]
     development = [*local, *project["dependency-groups"]["dev"]]
     names = ("runtime.txt", "local.txt", "dev.txt")
-    locks = {name: read((folder / name).read_text()) for name in names}
-    told = [
+    texts = {name: (folder / name).read_text() for name in names}
+    locks = {name: read(text) for name, text in texts.items()}
+    told = [f"{name}: {stranger}" for name, text in texts.items() for stranger in strangers(text)]
+    told += [
         f"{name}: {problem}"
         for name, wanted in zip(names, (runtime, local, development), strict=True)
         for problem in problems(wanted, locks[name])

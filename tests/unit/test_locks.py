@@ -62,3 +62,20 @@ def test_locks_that_disagree_are_told(folder: Path) -> None:
     (pinned,) = version
     lock.write_text(text.replace(f"boto3=={pinned}", "boto3==1.44.99"))
     assert CHECK.check(folder) == [f"local.txt: boto3 is {pinned}, and elsewhere 1.44.99"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        pytest.param("--index-url https://pypi.example.test/simple", id="an index"),
+        pytest.param("--extra-index-url https://pypi.example.test/simple", id="another index"),
+        pytest.param("--find-links https://example.test/wheels", id="a place to look"),
+        pytest.param("kopf @ https://example.test/kopf-1.45.2-py3-none-any.whl", id="an address in place of a version"),
+        pytest.param("kopf==1.45.2", id="a pin without a hash"),
+        pytest.param("-e .", id="something that is installed from here"),
+    ],
+)
+def test_a_lock_holds_nothing_but_pins_with_hashes(folder: Path, line: str) -> None:
+    lock = folder / "dev.txt"
+    lock.write_text(f"{line}\n{lock.read_text()}")
+    assert f"dev.txt: {line!r} is no pin with hashes" in CHECK.check(folder)
