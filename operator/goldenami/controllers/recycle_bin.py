@@ -55,7 +55,7 @@ def tell(world: World, obj: Body, account: Account, children: Children, pass_sec
     del world.went[_uid(obj)]
     found = kept(world.inventory, account, went)
     if found:
-        # An object tells 25 events at once, which many versions that go together use up.
+        # In the log, too: the API server forgets an event after an hour.
         LOG.info("%s", sentence(found))
         world.events.record(obj, EventReason.IN_RECYCLE_BIN, sentence(found))
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 from urllib.parse import quote
 
+from goldenami.api.fields import MAX_REGIONS
 from goldenami.api.kinds import FIELD_MANAGER
 from goldenami.api.reasons import EventReason
 from goldenami.kube.client import MERGE_PATCH, Body, Kubernetes
@@ -29,12 +30,14 @@ EventType = Literal["Normal", "Warning"]
 COUNTED_FOR_SECONDS = 3000.0
 """A repeat within this time is counted on the same Event. Below the API server's time to live (1 h by default, renewed by each count)."""
 
-BURST = 25
+BURST = MAX_REGIONS
 REFILL_SECONDS = 300.0
-"""Per object: 25 events at once, one more every 5 minutes, as client-go's spam filter."""
+"""Per object and reason: one for each region at once, one more every 5 minutes. client-go's spam filter has 25 for an object: a version in
+nine regions would have started, received and shared its copies, and nobody would be told that it is Ready, or public by now.
+"""
 
 REMEMBERED = 4096
-"""Objects and events remembered for counting; the least recently used are forgotten first (client-go's number)."""
+"""Events, and objects with a reason, remembered for counting; the least recently used are forgotten first (client-go's number)."""
 
 PENDING = 1000
 """Events waiting to be written; when the API server is away longer, new ones are dropped: status says the same."""
@@ -70,7 +73,7 @@ class Written:
 
 @dataclass
 class Allowance:
-    """A token bucket of one object."""
+    """A token bucket of one object and reason."""
 
     tokens: float = BURST
     filled_at: float = 0.0
@@ -174,20 +177,20 @@ class EventWriter:
     now: Callable[[], datetime.datetime]
     clock: Callable[[], float]
     _written: "collections.OrderedDict[tuple[str, str, str, str], Written]" = field(default_factory=collections.OrderedDict)
-    _allowances: "collections.OrderedDict[str, Allowance]" = field(default_factory=collections.OrderedDict)
+    _allowances: "collections.OrderedDict[tuple[str, str], Allowance]" = field(default_factory=collections.OrderedDict)
     _serial: "itertools.count[int]" = field(default_factory=lambda: itertools.count(time.time_ns()))
 
     def write(self, event: Event) -> None:
-        """One Event created or counted; nothing when its object has said too much lately."""
-        if not self._allowed(str(event.regarding["uid"])):
+        """One Event created or counted; nothing when its object has said too much of this kind lately."""
+        if not self._allowed((str(event.regarding["uid"]), event.reason)):
             return
         known = self._written.get(event.identity)
         written = self._counted(known) if known is not None else None
         self._remember(event, written if written is not None else self._created(event))
 
-    def _allowed(self, uid: str) -> bool:
-        allowance = self._allowances.setdefault(uid, Allowance(filled_at=self.clock()))
-        _keep_recent(self._allowances, uid)
+    def _allowed(self, told: tuple[str, str]) -> bool:
+        allowance = self._allowances.setdefault(told, Allowance(filled_at=self.clock()))
+        _keep_recent(self._allowances, told)
         return allowance.take(self.clock())
 
     def _remember(self, event: Event, written: Written) -> None:
