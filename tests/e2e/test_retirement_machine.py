@@ -616,3 +616,36 @@ def test_those_that_could_not_go_do_not_all_go_when_they_can(ground: Ground, *, 
         assert machine.witness.removed > 0
     finally:
         machine.teardown()
+
+
+def test_one_of_which_nobody_can_tell_holds_up_the_others_for_two_days_and_goes_when_it_is_known(ground: Ground) -> None:
+    """An image that may not be asked about keeps its version for good; the rest of the family must not be kept with it."""
+    machine = Retirement(ground)
+    try:
+        machine.begin((HOME,), None, "Retain", None, None, [100.0, 100.0, 100.0])
+        machine.time_passes(31 * DAY_SECONDS)
+        machine.settle(versions_first=False)
+        first, second, _ = machine._there()
+        (image,) = (image for image in machine.witness.images() if image.tags[VERSION] == first)
+        forbidden = {"operation": "ec2.DescribeInstances", "resource": image.id, "code": "UnauthorizedOperation", "status": 403}
+        ground.aws.lab.add_fault("refuse", **forbidden, times=10_000)
+        machine.change_policy({"keepLast": 1, "retire": {"disableFor": "0s"}})
+        machine.settle(versions_first=False)
+        machine.time_passes(1.9 * DAY_SECONDS)
+        machine.settle(versions_first=False)
+        assert second in machine._there()
+        for _ in range(4):
+            machine.time_passes(3600.0)
+            machine.settle(versions_first=False)
+        assert second not in machine._there()
+        told = {each["type"]: each["reason"] for each in (machine._family() or {})["status"]["conditions"]}
+        assert (told["RetentionReady"], image.state.value) == ("EvidenceIncomplete", "available")
+        ground.aws.lab.clear_faults()
+        for _ in range(4):
+            machine.time_passes(3600.0)
+            machine.settle(versions_first=False)
+        assert first not in machine._there()
+        assert machine.witness.charges == []
+    finally:
+        ground.aws.lab.clear_faults()
+        machine.teardown()

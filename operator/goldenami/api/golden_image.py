@@ -344,8 +344,10 @@ class RetiringStatus(Model):
     """When its images are deregistered at the earliest, after one more look at who uses them."""
     tried_at: Annotated[str, Field(max_length=32, json_schema_extra={"format": "date-time"})] | None = None
     """When it was found last that it has to stay for now, and left its turn to others; absent while it is its turn."""
+    turn_since: Annotated[str, Field(max_length=32, json_schema_extra={"format": "date-time"})] | None = None
+    """Since when it is its turn to be disabled; absent when it is, and while others have their turn."""
     reason: Annotated[str, text(64)] | None = None
-    """Why it has to: StillInUse, TooYoung, or TooManyTags."""
+    """Why it has to: StillInUse, TooYoung, TooManyTags, or what has blocked it for two days, as EvidenceIncomplete."""
     message: Message | None = None
     """Why it goes, or what keeps it."""
 

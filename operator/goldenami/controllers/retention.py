@@ -27,6 +27,7 @@ from goldenami.plan.values import Image, Problem, RegionView
 
 KEPT = frozenset({Reason.STILL_IN_USE, Reason.TOO_YOUNG, Reason.TOO_MANY_TAGS})
 """What an ImageVersion says of images that have been asked about, and stay for now."""
+_REASONS = frozenset(reason.value for reason in Reason)
 
 
 def policy_of(world: World, declared: GoldenImage) -> RetentionPolicySpec | Problem | None:
@@ -161,14 +162,16 @@ def _on_its_way(member: Member, child: ImageVersion | None, row: RetiringStatus 
     going = child.spec.stage in retention.GOING
     # Only a version on its way says anything of its retention.
     unheard = not going and said is not None and not current
-    left_its_turn = now if unheard and said is not None and said.reason in KEPT else 0.0
+    blocked = not member.disabled_since and retiring.is_blocked(row, said, now)
+    stays = said is not None and (said.reason in KEPT or blocked)
+    left_its_turn = now if unheard and stays else 0.0
     return replace(
         member,
         disabled_since=noted if gone else member.disabled_since,
         noted=bool(noted) and noted == member.disabled_since,
         gone=gone,
         partly_gone=child.spec.stage == "Retired" and not _shall_be(child) <= set(regions),
-        kept=going and told in KEPT,
+        kept=going and current and stays,
         settled=not unheard,
         tried_at=0.0 if going else retiring.tried_at(row) or left_its_turn,
     )
@@ -185,9 +188,9 @@ def _given_back(member: Member, child: ImageVersion | None, images: Iterable[Ima
 def _kept(child: ImageVersion | None, row: RetiringStatus | None) -> Kept | None:
     """Why one that left its turn to others stays: as it just said, or did when it left it."""
     said = find(child.status.conditions, ConditionType.RETENTION_READY) if child is not None else None
-    if said is not None and said.reason in KEPT:
+    if said is not None and (said.reason in KEPT or (said.status == "False" and said.reason in _REASONS)):
         return Kept(Reason(said.reason), said.message)
-    return Kept(Reason(row.reason), row.message or "") if row is not None and row.reason and row.reason in KEPT else None
+    return Kept(Reason(row.reason), row.message or "") if row is not None and row.reason in _REASONS else None
 
 
 def _held(declared: GoldenImage, version: str, course: Course, *, keep: bool) -> str:

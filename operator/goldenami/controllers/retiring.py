@@ -5,7 +5,7 @@ A status may be lost; then the pass begins anew: who left its turn to others, an
 
 from collections.abc import Sequence
 
-from goldenami.api.conditions import ConcernResult, ConditionType, cut, timestamp_of
+from goldenami.api.conditions import ConcernResult, Condition, ConditionType, cut, timestamp_of
 from goldenami.api.duration import parse_duration
 from goldenami.api.golden_image import RetiringStatus
 from goldenami.api.image_version import ImageVersion
@@ -21,6 +21,9 @@ from goldenami.plan.desired import DISABLE_FOR_SECONDS
 TOLD = 5
 ROWS = 256
 STEP_SECONDS = 1.0
+BLOCKED_SECONDS = 2 * 86_400.0
+"""How long a fault may hold up one that has its turn, before others have theirs. A day would be too short for a protection with a cooldown:
+it is on again when its image is called back, and takes a day anew."""
 
 
 # --- what was written down ---
@@ -34,6 +37,12 @@ def since(row: RetiringStatus | None) -> float:
 def tried_at(row: RetiringStatus | None) -> float:
     """When it left its turn to others, in epoch seconds; 0 where it did not."""
     return _epoch_seconds(row.tried_at) if row is not None else 0.0
+
+
+def is_blocked(row: RetiringStatus | None, said: Condition | None, now: float) -> bool:
+    """Whether one that has its turn cannot be told about, or not be disabled, for so long that it would hold up the others for good."""
+    since = _epoch_seconds(row.turn_since) if row is not None else 0.0
+    return said is not None and said.status == "False" and 0 < since <= now - BLOCKED_SECONDS
 
 
 def went(row: RetiringStatus, now: float, pass_seconds: float) -> bool:
@@ -88,7 +97,7 @@ def rows(retained: Retained, children: Children, now: float) -> list[Body]:
     """`status.retiring`: versions that are not kept, and those that went in the pass that is under way, oldest first."""
     there = {child.spec.version for child in children.values() if not child.deleting}
     found = {child.spec.version: child for child in children.values() if child.spec.stage not in (None, "Active")}
-    told = {version: _row(retained, child) for version, child in found.items() if version in there}
+    told = {version: _row(retained, child, now) for version, child in found.items() if version in there}
     told |= {
         version: {**row.to_object(), "message": f"version {version} is gone, and counts for the pass that is under way"}
         for version, row in retained.before.items()
@@ -117,7 +126,7 @@ def _after(retained: Retained, child: ImageVersion) -> float:
     return since + (DISABLE_FOR_SECONDS if wait is None else parse_duration(wait)) if since else 0.0
 
 
-def _row(retained: Retained, child: ImageVersion) -> Body:
+def _row(retained: Retained, child: ImageVersion, now: float) -> Body:
     version, said, before = child.spec.version, _said(retained, child), retained.before.get(child.spec.version)
     going, verdict = child.spec.stage in retention.GOING, retained.verdicts.get(version)
     if retained.problem is not None and before is not None and not going:
@@ -126,8 +135,11 @@ def _row(retained: Retained, child: ImageVersion) -> Body:
     message = said.message if said and said.message else verdict.why if verdict else ""
     row: Body = {"version": version, "stage": child.spec.stage, "message": cut(message) or None}
     disabled, after = retained.since.get(version, 0.0), _after(retained, child)
+    turn = before.turn_since if before else None
     if after and going:
         row |= {"since": timestamp_of(disabled), "deregisteredAfter": timestamp_of(after)}
+    elif going and (turn or retained.problem is None):
+        row |= {"turnSince": turn or timestamp_of(now)}
     if said and not going and verdict:
         row |= {"triedAt": timestamp_of(verdict.tried_at), "reason": str(said.reason)}
     return {name: value for name, value in row.items() if value is not None}

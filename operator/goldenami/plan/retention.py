@@ -65,7 +65,8 @@ class Member:
     partly_gone: bool = False
     """Some of its images are deregistered: to keep the others would be to make those anew."""
     kept: bool = False
-    """On its way, and found to be used, or too young to be known unused: it stays for now. What nobody can tell yet is none of it."""
+    """On its way, and found to be used, or too young to be known unused: it stays for now. What nobody can tell yet is none of it, unless
+    that has been so for days."""
     settled: bool = True
     """Whether its ImageVersion has looked at the stage that it has; until then it may still do what it was told before."""
     deprecated: bool = False

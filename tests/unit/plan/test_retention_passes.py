@@ -10,6 +10,7 @@ from goldenami.plan.retention import GOING, Member, Policy, decide
 
 BEGINNING = 1_800_000_000.0
 PASS = 600.0
+BLOCKED = 2 * 86_400.0
 OLD = 4
 
 
@@ -27,6 +28,7 @@ class Version:
     dark_at: float = 0.0
     noted: float = 0.0
     tried_at: float = 0.0
+    turn_since: float = 0.0
     gone: bool = False
 
     def act(self, now: float) -> None:
@@ -53,6 +55,7 @@ class Play:
         members = [*map(self.member, there.values()), Member("9.0.0", made_at=1.0, held="it is declared")]
         for verdict in decide(members, self.policy, self.now, PASS, spent=spent):
             if one := there.get(verdict.version):
+                one.turn_since = (one.turn_since or self.now) if verdict.stage in GOING else 0.0
                 one.stage = verdict.stage
                 if not dies:
                     one.tried_at, one.noted = verdict.tried_at, one.dark_at
@@ -60,13 +63,14 @@ class Play:
     def member(self, one: Version) -> Member:
         current, going = one.heard == one.stage, one.stage in GOING
         unheard = not going and not current
+        blocked = one.pending and not one.dark_at and 0 < one.turn_since <= self.now - BLOCKED
         return Member(
             one.name,
             made_at=1.0,
             stage=one.stage,
             disabled_since=one.dark_at,
             noted=one.noted == one.dark_at,
-            kept=going and current and one.kept,
+            kept=going and current and (one.kept or blocked),
             settled=not unheard,
             tried_at=one.tried_at or (self.now if unheard and one.kept else 0.0),
         )
@@ -76,7 +80,7 @@ class Play:
         return [one.name for one in self.versions if one.dark_at and self.now - one.dark_at < PASS]
 
 
-EVENTS = ("look", "look", "die", "hear", "hear", "act late", "use", "free", "ask", "report", "wait", "pass", "hour")
+EVENTS = ("look", "look", "die", "hear", "hear", "act late", "use", "free", "ask", "report", "wait", "pass", "hour", "days")
 ALL = range(OLD)
 LOOK = [("look", 0)]
 AT_ONCE, A_WEEK = (Policy(keep_last=1, most_per_run=1, disable_for_seconds=seconds) for seconds in (0.0, 7 * 86_400.0))
@@ -92,6 +96,8 @@ def every(event: str, *numbers: int) -> list[tuple[str, int]]:
 @example(AT_ONCE, [*every("ask"), *[*LOOK, *every("hear")] * 4, *every("report"), *every("hear")])
 # All of them are in use, have had their turns, and are free together.
 @example(A_WEEK, [*every("use"), *[*LOOK, *every("hear")] * 9, *every("free"), *every("hear")])
+# Nobody can tell of any of them for days, so that they have turns, and then all can be told about together.
+@example(A_WEEK, [*every("ask"), *[*LOOK, *every("hear"), ("days", 0)] * 5, *every("report"), *every("hear")])
 # The first is called back, and the second has its turn, before the first has heard of it; then it is free.
 @example(A_WEEK, [("use", 0), *LOOK, ("hear", 0), *LOOK, *LOOK, ("hear", 1), ("free", 0), ("act late", 0)])
 # The first is gone, its object too, while the pass is not over.
@@ -114,20 +120,30 @@ def test_no_more_go_dark_in_a_pass_than_it_admits(policy: Policy, events: list[t
                 one.in_use = event == "use" and not one.dark_at
             case "ask" | "report":
                 one.pending = event == "ask"
-            case "wait" | "pass" | "hour":
-                play.now += {"wait": 1.0, "pass": PASS, "hour": 3600.0}[event]
+            case "wait" | "pass" | "hour" | "days":
+                play.now += {"wait": 1.0, "pass": PASS, "hour": 3600.0, "days": BLOCKED}[event]
         assert len(play.dark()) <= (policy.most_per_run or 0)
 
 
 @given(st.sets(st.integers(0, OLD - 1)), st.integers(1, 2))
 def test_everybody_has_a_turn_and_who_is_free_goes(in_use: set[int], most: int) -> None:
     """Within as many passes as there are versions, whoever holds on to theirs."""
-    play = Play(Policy(keep_last=1, most_per_run=most), [Version(f"1.{n}.0", in_use=n in in_use) for n in range(OLD)])
+    _assert_all_others_go([Version(f"1.{n}.0", in_use=n in in_use) for n in range(OLD)], most, PASS)
+
+
+@given(st.sets(st.integers(0, OLD - 1)), st.integers(1, 2))
+def test_one_of_which_nobody_can_tell_for_days_leaves_its_turn_to_others(unknown: set[int], most: int) -> None:
+    _assert_all_others_go([Version(f"1.{n}.0", pending=n in unknown) for n in range(OLD)], most, BLOCKED)
+
+
+def _assert_all_others_go(versions: list[Version], most: int, pause: float) -> None:
+    play = Play(Policy(keep_last=1, most_per_run=most), versions)
+    stay = {one.name for one in versions if one.in_use or one.pending}
     for _ in range(OLD):
         for _ in range(3 * OLD):
             play.look()
             for one in play.versions:
                 one.heard = one.stage
                 one.act(play.now)
-        play.now += PASS
-    assert {one.name for one in play.versions if one.dark_at} == {f"1.{n}.0" for n in range(OLD) if n not in in_use}
+        play.now += pause
+    assert {one.name for one in play.versions if one.dark_at} == {one.name for one in versions} - stay
