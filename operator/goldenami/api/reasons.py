@@ -69,7 +69,6 @@ class Reason(StrEnum):
         "A channel waits until its version is available and shared where it is declared.",
     )
     RETIRING = "Retiring", Outcome.PROGRESSING, "A version is on its way out: deprecated, disabled, deregistered."
-    DEREGISTERING = "Deregistering", Outcome.PROGRESSING, "Replicas that are no longer declared are being removed."
     DELETING = "Deleting", Outcome.PROGRESSING, "The object is being deleted and AWS is being cleaned up."
 
     # Faults that pass on their own.
@@ -79,7 +78,6 @@ class Reason(StrEnum):
     COPY_FAILED = "CopyFailed", Outcome.RETRYING, "A copy ended as failed; it is cleaned up and tried again with backoff."
     CREATE_FAILED = "CreateFailed", Outcome.RETRYING, "Creating the image failed; it is cleaned up and tried again with backoff."
     AWS_ERROR = "AWSError", Outcome.RETRYING, "AWS answered with an error nobody has classified; it is retried."
-    INTERNAL_ERROR = "InternalError", Outcome.RETRYING, "A bug in the operator: the log holds the traceback. It is retried."
     IN_USE = "InUse", Outcome.RETRYING, "An image that shall go is still used; the message names by what. It stays until it is not."
     EVIDENCE_INCOMPLETE = (
         "EvidenceIncomplete",
@@ -139,7 +137,6 @@ class Reason(StrEnum):
         "AWS refuses some that are shared with, and takes the others; the message names them.",
     )
     TOO_MANY_TAGS = "TooManyTags", Outcome.STALLED, "The resource would carry more than EC2's 50 tags."
-    FOREIGN_GRANTS = "ForeignGrants", Outcome.STALLED, "Grants nobody declared are there and cannot be removed by the operator."
     COPIES_EXHAUSTED = "CopiesExhausted", Outcome.STALLED, "A copy failed as often as it is tried; the message has EC2's reason."
     TAGS_UNREADABLE = (
         "TagsUnreadable",

@@ -12,7 +12,7 @@ from goldenami.api.golden_image import GoldenImage
 from goldenami.api.image_version import Grants, ImageVersion
 from goldenami.api.kinds import FINALIZER, GOLDEN_IMAGE, IMAGE_VERSION, SHARE_LIST, Key
 from goldenami.api.meta import InvalidObjectError
-from goldenami.api.reasons import Reason
+from goldenami.api.reasons import EventReason, Reason
 from goldenami.api.share_list import ShareList
 from goldenami.controllers import (
     channels,
@@ -92,7 +92,10 @@ class GoldenImages:
         made_at = {version: found.made_at for version, found in known.items()}
         course = self._course(seen, memory.standings, made_at)
         retained = self._retained(seen, children, views, course)
+        suspended = golden_image_status.was_suspended(seen, children)
         refused = rendering.all(children, course, retained)
+        if suspended:
+            self.world.events.record(seen.obj, EventReason.RESUMED, "spec.suspend is true no longer: work goes on")
         if seen.declared.spec.version in refused:
             return self._stopped(seen, ConditionType.SOURCE_READY, refused[seen.declared.spec.version])
         decisions = channels.decide(self.world, seen.declared, memory, children, refused)
@@ -172,11 +175,11 @@ class GoldenImages:
 
     def _suspended(self, seen: Seen[GoldenImage]) -> Outcome:
         """The versions inherit the setting, so that none goes on by itself."""
-        for child in versions_of(self.world, seen.declared).children.values():
-            if not child.spec.suspend and not child.deleting:
-                spec = child.spec.model_copy(update={"suspend": True})
-                self.world.kubernetes.apply(IMAGE_VERSION, family.body(seen.declared, spec))
-        return golden_image_status.suspended(self.world, seen)
+        going_on = [one for one in versions_of(self.world, seen.declared).children.values() if not one.spec.suspend and not one.deleting]
+        for child in going_on:
+            spec = child.spec.model_copy(update={"suspend": True})
+            self.world.kubernetes.apply(IMAGE_VERSION, family.body(seen.declared, spec))
+        return golden_image_status.suspended(self.world, seen, stopped=bool(going_on))
 
     # --- an object that goes ---
 

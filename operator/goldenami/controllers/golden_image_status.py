@@ -128,12 +128,20 @@ def stopped(world: World, seen: Seen[GoldenImage], kind: ConditionType, problem:
     return report.after_problem(problem)
 
 
-def suspended(world: World, seen: Seen[GoldenImage]) -> Outcome:
-    declared = seen.declared
+def suspended(world: World, seen: Seen[GoldenImage], *, stopped: bool) -> Outcome:
+    """`stopped`: versions that went on until now. An edit of one that is suspended is no news."""
+    declared, before = seen.declared, {condition.type for condition in seen.declared.status.conditions}
     kept = summary.suspended(declared.generation, declared.status.conditions, datetime.now(UTC))
-    if world.tell(GOLDEN_IMAGE, seen.obj, report.with_conditions(seen.obj, declared, kept)):
+    world.tell(GOLDEN_IMAGE, seen.obj, report.with_conditions(seen.obj, declared, kept))
+    if stopped or before != {condition.type for condition in kept}:
         world.events.record(seen.obj, EventReason.SUSPENDED, "spec.suspend is true: nothing is read or changed until it is false")
     return Outcome()
+
+
+def was_suspended(seen: Seen[GoldenImage], children: Children) -> bool:
+    """Until this look: its versions still are, or where there are none its status says so."""
+    ready = summary.find(seen.declared.status.conditions, ConditionType.READY)
+    return any(child.spec.suspend for child in children.values()) or (ready is not None and ready.reason == Reason.SUSPENDED)
 
 
 def still_leaving(world: World, seen: Seen[GoldenImage], children: Children, amiss: Sequence[Problem]) -> Outcome:

@@ -178,7 +178,8 @@ class ImageVersions:
         declared = seen.declared
         kept = summary.suspended(declared.generation, declared.status.conditions, datetime.now(UTC))
         status = report.with_conditions(seen.obj, declared, kept)
-        if self.world.tell(IMAGE_VERSION, seen.obj, status):
+        self.world.tell(IMAGE_VERSION, seen.obj, status)
+        if declared.generation != declared.status.observed_generation:
             self.world.events.record(seen.obj, EventReason.SUSPENDED, "spec.suspend is true: nothing is read or changed until it is false")
         return Outcome()
 

@@ -59,6 +59,12 @@ def test_a_condition_type_is_an_adjective_or_participle_and_no_activity(kind: Co
     assert kind.value.endswith("Ready") or kind.value in ("Reconciling", "Stalled")
 
 
+@pytest.mark.parametrize("words", [Reason, EventReason])
+def test_every_word_is_told_by_somebody(words: type[Reason] | type[EventReason]) -> None:
+    code = "\n".join(path.read_text(encoding="utf-8") for path in PACKAGE.rglob("*.py"))
+    assert [word.name for word in words if not re.search(rf"\b{words.__name__}\.{word.name}\b", code)] == []
+
+
 def test_no_other_word_is_used_as_a_reason() -> None:
     """Reasons are written as members of the lists; the few literal ones must be in them."""
     used = {
