@@ -51,9 +51,15 @@ def delete(run: Run) -> None:
 
 
 def main_job_done(states: Mapping[str, State]) -> None:
-    assert [image["state"] for image in states["applied"]["aws"][AWAY]["images"]] == ["available"]
-    assert states["edited"]["aws"][FAR]["images"] == []
-    assert all(region["images"] == [] and region["parameters"] == {} for region in states["deleted"]["aws"].values())
+    nothing: State = {"images": [], "snapshots without an image": [], "parameters": {}, "grants": []}
+    one = [["available", list(PARTNERS[:2])]]
+    for region in states["applied"]["aws"].values():
+        assert [[image["state"], image["shared with"]] for image in region["images"]] == one
+        assert [parameter["value"] for parameter in region["parameters"].values()] == ["image of web-1.0.0"]
+        assert region["snapshots without an image"] == []
+    assert len(states["applied"]["aws"][AWAY]["grants"]) == len(PARTNERS[:2])
+    assert states["edited"]["aws"][FAR] == nothing
+    assert states["deleted"]["aws"] == dict.fromkeys((HOME, AWAY, FAR), nothing)
 
 
 MAIN_JOB = Story(
