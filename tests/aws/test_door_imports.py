@@ -203,6 +203,10 @@ def test_the_audit_lists_them_once_an_interval_and_a_refusal_is_said_once_and_is
     assert door.inventory.imports(door.away, OWNER) is None
     (said,) = [record.getMessage() for record in caplog.records if "imports" in record.getMessage()]
     assert said.startswith("half-finished imports are not looked for in eu-west-1: DescribeImportSnapshotTasks failed")
+    problem = door.inventory.imports_forbidden(door.away)
+    assert problem is not None
+    assert "IAM" in problem.message
     door.cloud.aws.lab.remove_fault(fault)
     assert looks(10) == 1
+    assert door.inventory.imports_forbidden(door.away) is None
     assert len(door.inventory.imports(door.away, OWNER) or ()) == 1

@@ -210,6 +210,19 @@ def test_an_import_that_does_not_end_is_listed_and_is_cancelled_after_its_time_a
     until(corner, lambda: "OrphanRemoved" in [reason for reason, _ in events_of(corner, name, "GoldenImage")], "an event")
     assert [import_state(corner, task) for task in (bare, others)] == ["active", "active"]
 
+    refused = {"operation": "ec2.DescribeImportImageTasks", "code": "UnauthorizedOperation", "status": 403, "times": 1000}
+    fault = corner.aws.lab.add_fault("refuse", account=corner.account, region=AWAY, **refused)
+    look_again(corner, name)
+    assert AWAY in until(corner, lambda: not_looked_for(corner, name), "that imports may not be listed")
+    assert corner.condition("goldenimage", name, "Ready")["status"] == "True"
+    corner.aws.lab.remove_fault(fault)
+    look_again(corner, name)
+    until(corner, lambda: not not_looked_for(corner, name), "that they may again")
+
+
+def not_looked_for(world: World, name: str) -> str:
+    return str((world.get("goldenimage", name) or {}).get("status", {}).get("orphansMessage", ""))
+
 
 def test_the_snapshot_of_an_import_that_nobody_took_up_is_listed_and_goes_after_its_time(corner: World, name: str) -> None:
     corner.apply(declared(corner, name, retention={"orphans": {"removeAfter": "7d"}}))

@@ -375,6 +375,8 @@ class GoldenImageStatus(Model):
     """What carries the owner tag and belongs to no image any more, the oldest first."""
     orphans_found: Annotated[int | None, Field(ge=0)] = None
     """How many there are, of which at most 64 are listed."""
+    orphans_message: Message | None = None
+    """What cannot be looked for, and what to do about it; absent where everything can."""
     channels: Annotated[tuple[ChannelStatus, ...], Field(max_length=MAX_CHANNELS), list_map("name")] = ()
     """The channels, and the image each names in each region."""
     aliases: Annotated[tuple[AliasStatus, ...], Field(max_length=MAX_ALIAS_ROWS), list_map("parameter", "region")] = ()

@@ -17,7 +17,7 @@ from goldenami.aws.dated import Dated
 from goldenami.aws.errors import AwsError
 from goldenami.aws.holding import paged
 from goldenami.plan.identity import OWNER, RELEASED, Owner, owner_of
-from goldenami.plan.values import ImportTask, Place
+from goldenami.plan.values import ImportTask, Place, Problem
 
 log = logging.getLogger(__name__)
 
@@ -39,8 +39,8 @@ class Imports:
         self._tried_at = -math.inf
         self._known_since = clock()
         """After a start the audit has more to read than it may, so it does not begin with them."""
-        self._told = ""
-        """Why they could not be listed, as last logged."""
+        self.problem: Problem | None = None
+        """Why they could not be listed when that was tried last."""
 
     def of(self, owner: Owner) -> tuple[ImportTask, ...] | None:
         """As last listed, with our own writes; None while they never were. Nothing is read."""
@@ -57,16 +57,16 @@ class Imports:
     def refresh(self, not_older_than: float) -> int:
         """Lists them where the last attempt is older; how many calls that took.
 
-        What cannot be listed stays as it was known, and is logged: it is in nobody's way.
+        What cannot be listed stays as it was known, and is logged and told: it is in nobody's way.
         """
         if self._tried_at >= not_older_than:
             return 0
         self._tried_at = self._clock()
         try:
             self._read_at.get(not_older_than)
-            self._log("")
+            self._note(None)
         except AwsError as error:
-            self._log(error.problem.message)
+            self._note(error.problem)
         with self._lock:
             have_ended = any(task.state == "completed" for task in self._tasks.values())
         return LISTING_CALLS + (LEFT_CALLS if have_ended else 0)
@@ -87,11 +87,11 @@ class Imports:
         with self._lock:
             self._tasks.pop(task_id, None)
 
-    def _log(self, why: str) -> None:
-        """Once for each reason: the next listing would say the same."""
-        if why and why != self._told:
-            log.warning("half-finished imports are not looked for in %s: %s", self._place.region, why)
-        self._told = why
+    def _note(self, problem: Problem | None) -> None:
+        """Logged once for each reason: the next listing would say the same."""
+        if problem is not None and problem != self.problem:
+            log.warning("half-finished imports are not looked for in %s: %s", self._place.region, problem.message)
+        self.problem = problem
 
     def _read(self) -> None:
         tasks = [task for task in map(_task, (*self._rows("import-snap-"), *self._rows("import-ami-"))) if owner_of(task.tags)]

@@ -235,6 +235,11 @@ class Inventory:
             kept.refresh(self._clock())
         return kept.of(owner)
 
+    def imports_forbidden(self, place: Place) -> Problem | None:
+        """Why they cannot be listed there, where a person has to do something about it. Nothing is read."""
+        problem = self._at(place).imports.problem
+        return problem if problem is not None and problem.stalled else None
+
     def images_matching(self, place: Place, pattern: str, tags: Mapping[str, str], *, not_older_than: float) -> tuple[Image, ...]:
         """Anybody's of this account whose name and tags match; what we wrote since is not folded in. Raises AwsError, and PatternError."""
         return self._facts.images_matching(place, pattern, tags, not_older_than)

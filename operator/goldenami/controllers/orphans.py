@@ -37,10 +37,16 @@ class Left:
     """As the status has them, the oldest first."""
     pending: tuple[Action, ...] = ()
     """What would be done; empty unless nothing may be changed."""
+    unseen: tuple[str, ...] = ()
+    """What cannot be looked for, a sentence for each region."""
 
     @property
     def status(self) -> Body:
-        return {"orphans": [*self.rows[:MAX_ORPHANS]], "orphansFound": len(self.rows) or None}
+        return {
+            "orphans": [*self.rows[:MAX_ORPHANS]],
+            "orphansFound": len(self.rows) or None,
+            "orphansMessage": cut("; ".join(self.unseen)) or None,
+        }
 
 
 def look(
@@ -74,7 +80,14 @@ def look(
     new = [row for row in rows if row["id"] not in noted]
     if new and seen.mutable:
         world.events.record(seen.obj, EventReason.ORPHANS_FOUND, _told(new))
-    return Left(tuple(sorted(rows, key=lambda row: (row["since"], row["id"]))), tuple(pending))
+    return Left(tuple(sorted(rows, key=lambda row: (row["since"], row["id"]))), tuple(pending), tuple(_forbidden(world, imports)))
+
+
+def _forbidden(world: World, places: Iterable[Place]) -> Iterable[str]:
+    """Imports are in nobody's way, and so is that nobody may list them; but who expects them to be found has to know."""
+    for place in sorted(places):
+        if problem := world.inventory.imports_forbidden(place):
+            yield f"half-finished imports are not looked for in {place.region}: {problem.message}"
 
 
 def _imports(world: World, owner: Owner, places: Sequence[Place], *, fresh: bool) -> Mapping[Place, tuple[ImportTask, ...] | None]:
