@@ -18,6 +18,7 @@ from goldenami.controllers import (
     channels,
     config_map,
     family,
+    former_accounts,
     golden_image_status,
     logs,
     orphans,
@@ -188,10 +189,13 @@ class GoldenImages:
         if FINALIZER not in seen.declared.metadata.finalizers:
             return Outcome()
         versions = versions_of(self.world, seen.declared)
-        for child in versions.children.values():
-            self._let_go(seen, child)
+        waiting = former_accounts.withdraw(self.world, seen.obj, seen.declared, versions.children) if seen.mutable else {}
+        for version, child in versions.children.items():
+            if version not in waiting:
+                self._let_go(seen, child)
         if versions.children or versions.unfit:
-            return golden_image_status.still_leaving(self.world, seen, versions.children, (*versions.unfit.values(),))
+            amiss = (*versions.unfit.values(), *dict.fromkeys(waiting.values()))
+            return golden_image_status.still_leaving(self.world, seen, versions.children, amiss)
         if seen.mutable:
             account = self.world.accounts.of(seen.declared.spec.account_ref, seen.declared.namespace)
             if isinstance(account, Problem):

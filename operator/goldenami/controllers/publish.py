@@ -10,9 +10,10 @@ from goldenami.api.reasons import Outcome as Meaning
 from goldenami.api.reasons import Reason
 from goldenami.aws.errors import AwsError
 from goldenami.aws.inventory import slow
-from goldenami.controllers import report
+from goldenami.controllers import former_accounts, report
 from goldenami.controllers.caretaker import Outcome
 from goldenami.controllers.channels import listed_since, parameter_name
+from goldenami.controllers.mirror import Children
 from goldenami.controllers.world import World
 from goldenami.kube.client import Body
 from goldenami.plan import aliases, identity
@@ -46,7 +47,7 @@ def publish(
     obj: Body,
     declared: GoldenImage,
     account: Account,
-    children: Mapping[str, ImageVersion],
+    children: Children,
     decisions: tuple[Decision, ...],
     *,
     mutable: bool,
@@ -55,7 +56,8 @@ def publish(
     owner = Owner(world.installation, declared.namespace, declared.name)
     wanted = tuple(_aliases(declared, account, decisions))
     places = {alias.place for alias in wanted} | {Place(account, region) for region in _regions_before(declared)}
-    if not places:
+    left = former_accounts.look(world, obj, declared, account, children, mutable=mutable)
+    if not (places or left.findings or left.pending):
         result = ConcernResult(ConditionType.ALIASES_READY, Reason.NOTHING_DECLARED, "no aliases are declared")
         return Published(result, [], (), Outcome())
     reader = Reader(world, owner, declared)
@@ -72,11 +74,11 @@ def publish(
         # A name that is taken is no failure yet: whose it is decides.
         failures = tuple((action, problem) for action, problem in failures if problem.reason is not Reason.ALIAS_CONFLICT)
     findings = tuple(_with_failure(finding, failures) for finding in findings)
-    told = (*findings, *_not_withdrawn(declared, wanted, known, failures))
+    told = (*findings, *_not_withdrawn(declared, wanted, known, failures), *left.findings)
     return Published(
-        _result(told, surplus if not mutable else ()),
+        _result(told, (*surplus, *left.pending) if not mutable else ()),
         _status(declared, findings, known),
-        () if mutable else actions,
+        () if mutable else (*actions, *left.pending),
         _outcome(world, told),
     )
 
