@@ -40,6 +40,10 @@ STUCK_AFTER_SECONDS = 60.0
 """A loop that has not turned for this long is stuck: the liveness probe says so."""
 
 
+LOOP_SECONDS = 30.0
+"""How long the sweep waits for the loop to say what is known."""
+
+
 class Exit(enum.IntEnum):
     """Exit codes of the operator process."""
 
@@ -262,9 +266,11 @@ class Operator:
     async def _sweep(self, attention: Attention) -> None:
         try:
             found = await asyncio.to_thread(sweep, self._kubernetes, self._settings.namespaces, self._known_to(attention))
-        except KubeError as error:
+        except (KubeError, TimeoutError) as error:
+            # A busy loop, too: raised further it would end all sweeps, unseen, and missed deletions were never found again.
+            why = error.message if isinstance(error, KubeError) else f"the main loop was busy for {LOOP_SECONDS:g} s"
             self._metrics.sweeps.labels("error").inc()
-            LOG.warning("the sweep failed and is repeated later: %s", error.message, extra={"reason": error.reason})
+            LOG.warning("the sweep failed and is repeated later: %s", why, extra={"reason": getattr(error, "reason", "Busy")})
             return
         self._metrics.sweeps.labels("success").inc()
         for seen in found:
@@ -278,7 +284,7 @@ class Operator:
         async def copied() -> dict[Key, str]:
             return attention.known_uids
 
-        return lambda: asyncio.run_coroutine_threadsafe(copied(), self._loop).result(timeout=30)
+        return lambda: asyncio.run_coroutine_threadsafe(copied(), self._loop).result(timeout=LOOP_SECONDS)
 
     # The end -----------------------------------------------------------------------------------------------------------------------------
 
