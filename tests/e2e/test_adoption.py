@@ -309,10 +309,11 @@ def test_an_adopted_image_keeps_its_key_and_its_grants(corner: World, name: str)
 def test_a_family_that_is_let_go_is_as_it_was_found_and_the_same_manifest_takes_it_back(corner: World, name: str) -> None:
     ids = family(corner, name, "1.0.0", "1.1.0", tags={"team": "web"})
     before = {place: tags_of(read(corner, image, place[1])) for place, image in ids.items()}
-    manifest = adopting(corner, name, by_name(name))
+    manifest = adopting(corner, name, by_name(name), tags={"team": "web", "cost": "42"})
     corner.apply(manifest)
     corner.ready(name)
     copies = made(corner, name)
+    assert all(tags_of(read(corner, image, place[1])).items() >= {**before[place], "cost": "42"}.items() for place, image in ids.items())
 
     corner.delete("goldenimage", name)
     corner.gone(name)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from goldenami.api.reasons import Outcome, Reason
 from goldenami.plan import identity, snapshots, tags
 from goldenami.plan.actions import AdoptImage, RemoveTags, SetTags
-from goldenami.plan.candidates import same_key
+from goldenami.plan.candidates import same_key, was_there
 from goldenami.plan.desired import ImageSource, Replica, Version
 from goldenami.plan.identity import Owner
 from goldenami.plan.observed import Finding, Need, NeedKind, Observed, Recorded, SourceFacts
@@ -25,7 +25,11 @@ def take_back(version: Version, view: RegionView, image: Image) -> Finding:
     """First our tag and then the mark of the release goes, so that a crash between leaves it found."""
     role = image.tags.get(identity.ROLE, identity.REPLICA_ROLE)
     resources = (image.image_id, *snapshots.taggable(version, view, image))
-    take = SetTags(view.place, resources, tags.wanted_tags(version, role=role, attempt=identity.attempt_of(image.tags)))
+    wanted = tags.wanted_tags(version, role=role, attempt=identity.attempt_of(image.tags))
+    if was_there(image):
+        parts = {name: view.snapshots[name].tags for name in resources[1:] if name in view.snapshots}
+        wanted = tags.with_noted(version, image, wanted, parts, known=len(parts) == len(resources) - 1)
+    take = SetTags(view.place, resources, wanted)
     drop = RemoveTags(view.place, resources, (identity.RELEASED,))
     return Finding(
         view.place.region,
@@ -47,7 +51,10 @@ def adopt(version: Version, replica: Replica, observed: Observed, source: Findin
     if refusal is not None:
         return refusal
     resources = (image.image_id, *snapshots.taggable(version, observed.regions[region], image))
-    take = SetTags(version.home, resources, tags.wanted_tags(version, role=identity.REPLICA_ROLE))
+    known = {part.snapshot_id: part.tags for part in observed.source.snapshots} if observed.source else {}
+    parts = {name: known[name] for name in resources[1:] if name in known}
+    wanted = tags.wanted_tags(version, role=identity.REPLICA_ROLE)
+    take = SetTags(version.home, resources, tags.with_noted(version, image, wanted, parts, known=len(parts) == len(resources) - 1))
     return Finding(region, Reason.PROGRESSING, f"{image.image_id} in {region} is adopted", image, (take,))
 
 
@@ -92,6 +99,9 @@ def _taken(version: Version, observed: Observed, image: Image, facts: SourceFact
         if name in resources and count > tags.MAX_TAGS:
             why = f"{name} in {region} would carry {count} tags, and EC2 takes {tags.MAX_TAGS}; remove some there, or declare fewer"
             return Finding(region, Reason.TOO_MANY_TAGS, why)
+    if role == identity.ADOPTED_ROLE:
+        parts = {part.snapshot_id: part.tags for part in facts.snapshots if part.snapshot_id in resources}
+        wanted = tags.with_noted(version, image, wanted, parts, known=len(parts) == len(resources) - 1)
     take = AdoptImage(view.place, resources, wanted, name=image.name, version=version.version)
     # Not told as the region's image until it is: what the status has had as its image, and is without our tag, was taken from us.
     return Finding(region, Reason.PROGRESSING, f"{image.image_id} in {region} is adopted", actions=(take,))

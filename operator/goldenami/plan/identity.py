@@ -25,6 +25,8 @@ ATTEMPT = PREFIX + "attempt"
 """Which try of a copy this is, counted from 1: a failed copy stays until the next one exists, so that the count survives everything."""
 NOTES = PREFIX + "notes"
 """What is new in the version, as far as a tag can hold it: a rebuilt cluster renders it again."""
+ADDED = PREFIX + "added"
+"""Keys of tags of the spec that an image which was there before, and its snapshots, did not have (`goldenami.plan.noted_tags`)."""
 
 DISABLED_SINCE = PREFIX + "disabled-since"
 """RFC 3339: since when the operator keeps the image disabled. Written right before it is disabled, each time."""
@@ -69,7 +71,7 @@ def released_by(tags: Mapping[str, str]) -> Owner | None:
     return None if OWNER in tags else Owner.parse(released_as(tags.get(RELEASED, "")))
 
 
-PACKED = (OWNER, VERSION, SOURCE, ROLE, ATTEMPT, NOTES, ORPHANED_SINCE)
+PACKED = (OWNER, VERSION, SOURCE, ROLE, ATTEMPT, NOTES, ADDED, ORPHANED_SINCE)
 """Tags of ours that go with the release of an image that was there before."""
 _PACKED = re.compile(r"(?P<owner>[^/]+/[^/]+/[^/ ]+) (?P<version>\S+) (?P<role>\S+) (?P<source>.+)")
 

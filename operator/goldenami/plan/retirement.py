@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from goldenami.api.reasons import Outcome, Reason
-from goldenami.plan import identity, snapshots, undo
+from goldenami.plan import identity, noted_tags, snapshots, undo
 from goldenami.plan.actions import (
     Action,
     DeleteSnapshot,
@@ -172,11 +172,26 @@ def release(version: Version, image: Image, observed: Observed, *, returns: bool
     mark = SetTags(view.place, resources, {identity.RELEASED: told or str(version.owner)})
     ours_before = identity.PACKED if told else (identity.OWNER,)
     carried = {key for part in resources for key in (image if part == image.image_id else view.snapshots[part]).tags}
-    drop = RemoveTags(view.place, resources, tuple(key for key in ours_before if key in carried))
+    apart, everywhere = _added(version, view, image, resources) if told else ((), ())
+    drop = RemoveTags(view.place, resources, (*(key for key in ours_before if key in carried), *everywhere))
     # One that was going, and was enabled again a moment ago, is left as it was before that.
     back = undo.give_back(version, view.place, image)
     how = "as it was found: our tags are taken off" if told else "left as it is"
-    return Step(Reason.RELEASED, f"{name} is released, {how}", (*back, mark, drop))
+    return Step(Reason.RELEASED, f"{name} is released, {how}", (*back, mark, *apart, drop))
+
+
+def _added(version: Version, view: RegionView, image: Image, resources: tuple[str, ...]) -> tuple[tuple[RemoveTags, ...], tuple[str, ...]]:
+    """Tags of the spec that it did not have before: what takes them off the image or its snapshots alone, and the keys that go from all.
+
+    The former before our own tags go, so that a crash between leaves it ours, and released anew.
+    """
+    found, parts = noted_tags.read(image.tags), resources[1:]
+    of_image = noted_tags.removable(version, found.image, (image.tags,))
+    of_parts = noted_tags.removable(version, found.snapshots, (view.snapshots[name].tags for name in parts))
+    everywhere = tuple(key for key in of_image if key in of_parts or not parts)
+    apart = ((resources[:1], of_image), (parts, of_parts))
+    left = ((names, tuple(key for key in keys if key not in everywhere)) for names, keys in apart)
+    return tuple(RemoveTags(view.place, names, keys) for names, keys in left if names and keys), everywhere
 
 
 def _packed(version: Version, image: Image) -> str | None:

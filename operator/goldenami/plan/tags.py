@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 
 from goldenami.api.reasons import Reason
-from goldenami.plan import identity, snapshots
+from goldenami.plan import identity, noted_tags, snapshots
 from goldenami.plan.actions import Action, RemoveTags, SetDescription, SetTags
+from goldenami.plan.candidates import was_there
 from goldenami.plan.desired import Version
 from goldenami.plan.observed import Finding, Need, NeedKind, Observed
 from goldenami.plan.snapshots import unlisted, unread
@@ -27,6 +28,21 @@ def wanted_tags(version: Version, *, role: str, attempt: int = 1) -> dict[str, s
         **({identity.NOTES: version.notes} if version.notes else {}),
         **identity.identity_tags(version.owner, version.version, version.source_tag, role=role, attempt=attempt),
     }
+
+
+def with_noted(
+    version: Version, image: Image, wanted: Mapping[str, str], snapshots: Mapping[str, Mapping[str, str]], *, known: bool = True
+) -> dict[str, str]:
+    """The same, and which of it an image that was there before lacked, where there is room for that.
+
+    `snapshots`: tags of those that get them, too. `known`: these are all there are.
+    """
+    text = noted_tags.noted(version, image, snapshots.values() if known else None).text
+    resources = (image.tags, *snapshots.values())
+    has_room = all(
+        len({key for key in tags if not key.startswith("aws:")} | wanted.keys() | {identity.ADDED}) <= MAX_TAGS for tags in resources
+    )
+    return {**wanted, **({identity.ADDED: text} if text and has_room else {})}
 
 
 def too_many(version: Version, region: str) -> Finding | None:
@@ -70,12 +86,17 @@ def look(version: Version, region: str, image: Image, observed: Observed) -> tup
     if crowded(version, region, image, observed):
         return (), ()
     present, wanted = _present(version, view, image), _wanted(version, image)
+    if was_there(image):
+        parts = {name: tags for name, tags in present.items() if name != image.image_id}
+        wanted = with_noted(version, image, wanted, parts, known=parts.keys() <= view.snapshots.keys())
     actions: list[Action] = []
     wrong = sorted(_wrong(present, wanted))
     if wrong:
         missing = {key: value for key, value in wanted.items() if any(present[resource].get(key) != value for resource in wrong)}
         actions.append(SetTags(view.place, tuple(wrong), missing))
-    dropped = {resource: _stale(tags, wanted, observed) for resource, tags in present.items()}
+    dropped = {
+        resource: _stale(tags, wanted, observed) | {identity.ADDED} & tags.keys() - wanted.keys() for resource, tags in present.items()
+    }
     stale = sorted({key for keys in dropped.values() for key in keys})
     if stale:
         actions.append(RemoveTags(view.place, tuple(sorted(resource for resource, keys in dropped.items() if keys)), tuple(stale)))

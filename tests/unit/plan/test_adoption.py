@@ -227,7 +227,8 @@ def test_image_and_snapshots_get_our_tags_in_one_call_the_image_first_and_keep_t
     (take,) = finding.actions
     assert isinstance(take, AdoptImage)
     assert take.resource_ids == ("ami-1", "snap-1", "snap-2")
-    assert take.tags == {"team": "web", **identity.identity_tags(OWNER, "1.0.0", "image/eu-west-3/ami-1 adopt=true", role=ADOPTED_ROLE)}
+    mine = identity.identity_tags(OWNER, "1.0.0", "image/eu-west-3/ami-1 adopt=true", role=ADOPTED_ROLE)
+    assert take.tags == {"team": "web", "goldenami.dev/added": "team / team", **mine}
     assert take.sentence() == "eu-west-3: adopt ami-1 (web-1.0.0) as version 1.0.0"
     assert finding.image is None
 
