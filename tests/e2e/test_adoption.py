@@ -112,7 +112,7 @@ def test_tags_say_when_a_version_expires_unless_the_spec_does(corner: World, nam
 
 
 def test_what_had_expired_before_it_was_adopted_goes_by_the_policy_unless_it_is_used(corner: World, name: str) -> None:
-    """And without a policy nothing goes."""
+    """Without a policy it is a candidate as well, and is deregistered after a week."""
     old = 100 * 86_400.0
     ids = family(corner, name, "1.0.0", "1.1.0", tags={"DeleteOn": "2020-01-01"}, age_seconds=old)
     user = corner.ec2(AWAY).run_instances(ImageId=ids["1.1.0", AWAY], MinCount=1, MaxCount=1, InstanceType="t3.micro")

@@ -184,6 +184,9 @@ class ReplicaStatus(Model):
     """EC2's word for its state: pending, available, failed, disabled; or missing."""
     deprecation_time: Annotated[str, Field(max_length=32, json_schema_extra={"format": "date-time"})] | None = None
     """When EC2 deprecates, or deprecated, it."""
+    deregistration_protection: Annotated[str, text(64, 0)] | None = None
+    """EC2's word for its protection from deregistration: enabled-without-cooldown, enabled-with-cooldown, or `disabled after` the time at
+    which a cooldown ends; absent where it is off."""
     disabled_since: Annotated[str, Field(max_length=32, json_schema_extra={"format": "date-time"})] | None = None
     """Since when it is disabled, where the operator did that."""
     progress: Annotated[int | None, Field(ge=0, le=100)] = None

@@ -192,6 +192,8 @@ def _image(view: RegionView, image: Image, recorded: Recorded) -> Body:
     }
     if image.deprecation_epoch_seconds:
         row["deprecationTime"] = timestamp_of(image.deprecation_epoch_seconds)
+    if image.deregistration_protection not in ("", "disabled"):
+        row["deregistrationProtection"] = image.deregistration_protection
     if since := undo.disabled_since(image):
         row["disabledSince"] = timestamp_of(since)
     if parts or image.encrypted is not None:
