@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from goldenami.local.aws.ec2 import templates
 from support.aws import error_of
 from support.ec2 import Act, Cloud, assert_refused, refusal, row
 
@@ -237,6 +238,54 @@ def test_versions_are_found(cloud: Cloud, arguments: dict[str, Any], expected: l
     template(cloud, "web-a", "ami-old", "ami-new")
     template(cloud, "web-b", "ami-other")
     assert versions(cloud, **arguments) == expected
+
+
+TEMPLATE: dict[str, Any] = {
+    "ImageId": "ami-1", "InstanceType": "t3.micro", "EbsOptimized": True, "KernelId": "aki-1", "RamDiskId": "ari-1",
+    "IamInstanceProfile": {"Arn": "arn:aws:iam::111122223333:instance-profile/web"},
+    "MetadataOptions": {"HttpEndpoint": "enabled", "HttpTokens": "required"},
+    "Placement": {"HostResourceGroupArn": "arn:aws:resource-groups:us-east-1:111122223333:group/hosts"},
+    "LicenseSpecifications": [{"LicenseConfigurationArn": "arn:aws:license-manager:us-east-1:111122223333:license-configuration:lic-1"}],
+    "NetworkInterfaces": [{"DeviceIndex": 0, "NetworkCardIndex": 1}],
+}  # fmt: skip
+HITS = {
+    "create-time": "20*T*Z", "ebs-optimized": "true", "http-endpoint": "enabled", "http-protocol-ipv4": "enabled",
+    "host-resource-group-arn": "*group/hosts", "http-tokens": "required", "iam-instance-profile": "*/web", "image-id": "ami-1",
+    "instance-type": "t3.*", "is-default-version": "true", "kernel-id": "aki-1", "license-configuration-arn": "*lic-1",
+    "network-card-index": "1", "ram-disk-id": "ari-1",
+}  # fmt: skip
+
+
+def test_each_filter_finds_a_version_by_what_is_in_it(cloud: Cloud) -> None:
+    """DescribeLaunchTemplateVersions Filters."""
+    cloud.ec2().create_launch_template(LaunchTemplateName="web-a", LaunchTemplateData=TEMPLATE)
+
+    def found(name: str, value: str) -> list[tuple[str, int]]:
+        return versions(cloud, LaunchTemplateName="web-a", Filters=[{"Name": name, "Values": [value]}])
+
+    assert {*HITS} == {*templates.FIELDS}
+    assert [name for name, hit in HITS.items() if found(name, hit) != [("web-a", 1)]] == []
+    assert [name for name in HITS if found(name, "of nobody")] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "hit"),
+    [
+        row("create-time", "DescribeLaunchTemplates Filters", "create-time", "20*T*Z"),
+        row("launch-template-name", "DescribeLaunchTemplates Filters", "launch-template-name", "web-?"),
+        row("a tag", "DescribeLaunchTemplates Filters", "tag:team", "plat*"),
+        row("a tag's key", "DescribeLaunchTemplates Filters", "tag-key", "team"),
+    ],
+)
+def test_a_filter_finds_a_template(cloud: Cloud, name: str, hit: str) -> None:
+    tags = [{"ResourceType": "launch-template", "Tags": [{"Key": "team", "Value": "platform"}]}]
+    cloud.ec2().create_launch_template(LaunchTemplateName="web-a", LaunchTemplateData=TEMPLATE, TagSpecifications=tags)
+
+    def found(value: str) -> list[str]:
+        listed = cloud.ec2().describe_launch_templates(Filters=[{"Name": name, "Values": [value]}])["LaunchTemplates"]
+        return [each["LaunchTemplateName"] for each in listed]
+
+    assert (found(hit), found("of nobody")) == (["web-a"], [])
 
 
 def test_pages_hold_every_version_and_every_template_once(cloud: Cloud) -> None:

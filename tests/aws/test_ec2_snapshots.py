@@ -75,6 +75,8 @@ TRAITS: dict[str, Any] = {"size": 7, "description": "a disk", "tags": {"team": "
         row("tag-key", "DescribeSnapshots", "tag-key", "team", "x"),
         row("volume-id", "DescribeSnapshots", "volume-id", "vol-*", "x"),
         row("volume-size", "DescribeSnapshots", "volume-size", "7", "8"),
+        row("owner-id", "DescribeSnapshots", "owner-id", "4*", "999999999999"),
+        row("snapshot-id", "DescribeSnapshots", "snapshot-id", "snap-*", "snap-0a1b2c3d"),
     ],
 )
 def test_a_filter_finds(cloud: Cloud, name: str, hit: str, miss: str) -> None:
@@ -85,6 +87,18 @@ def test_a_filter_finds(cloud: Cloud, name: str, hit: str, miss: str) -> None:
         return [each["SnapshotId"] for each in listed]
 
     assert (found(hit), found(miss)) == ([snapshot], [])
+
+
+def test_copies_are_found_by_how_they_are_transferred(cloud: Cloud) -> None:
+    """DescribeSnapshots transfer-type."""
+    source, ec2 = cloud.snapshot(), cloud.ec2()
+    copies = {
+        kind: ec2.copy_snapshot(SourceRegion="us-east-1", SourceSnapshotId=source, **how)["SnapshotId"]
+        for kind, how in (("standard", {}), ("time-based", {"CompletionDurationMinutes": 15}))
+    }
+    for kind, copied in copies.items():
+        listed = ec2.describe_snapshots(OwnerIds=["self"], Filters=[{"Name": "transfer-type", "Values": [kind]}])["Snapshots"]
+        assert [each["SnapshotId"] for each in listed] == [copied]
 
 
 @pytest.mark.parametrize(

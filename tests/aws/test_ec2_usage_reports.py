@@ -208,6 +208,12 @@ def test_reports_and_entries_are_found_and_paged(cloud: Cloud) -> None:
     assert [[each["ImageId"] for each in page["ImageUsageReportEntries"]] for page in pages] == [images[:2], images[2:]]
     nobody = [{"Name": "account-id", "Values": ["999999999999"]}]
     assert entries(cloud, made[0], Filters=nobody) == {}
+    for name, hit in (("creation-time", "20*Z"), ("resource-type", "ec2:*"), ("account-id", cloud.other)):
+        assert entries(cloud, made[0], Filters=[{"Name": name, "Values": [hit]}]) != {}
+        assert entries(cloud, made[0], Filters=[{"Name": name, "Values": ["of nobody"]}]) == {}
+    for hit, count in (("20*Z", len(made)), ("of nobody", 0)):
+        since = [{"Name": "creation-time", "Values": [hit]}]
+        assert len(cloud.ec2().describe_image_usage_reports(Filters=since)["ImageUsageReports"]) == count
 
 
 # Refusals
