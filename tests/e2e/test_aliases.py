@@ -5,19 +5,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from support.operator import AWAY, HOME, World, aws_account
-from support.scenes import (
-    calls_since,
-    changed_settings,
-    declared,
-    fresh_account,
-    image_of,
-    look_again,
-    newest_call,
-    owner_tag,
-    replica,
-    until,
-)
+from support.operator import AWAY, HOME, World
+from support.scenes import calls_since, changed_settings, declared, image_of, look_again, newest_call, owner_tag, replica, until
 
 
 def with_alias(world: World, name: str, *parameters: str, **spec: Any) -> dict[str, Any]:
@@ -253,35 +242,6 @@ def test_deletion_takes_the_parameters_along_by_the_policy(corner: World, name: 
     corner.gone(name)
 
     assert [corner.parameter(f"/{name}/current", region) for region in (HOME, AWAY)] == [None, None]
-
-
-@pytest.mark.parametrize(
-    ("policy", "kind", "left"),
-    [
-        pytest.param("Delete", "imageversion", None, id="its version is deleted"),
-        pytest.param("Delete", "goldenimage", None, id="all is deleted"),
-        pytest.param("Retain", "goldenimage", "released", id="all is released"),
-    ],
-)
-def test_an_alias_in_the_account_that_was_left_stays_until(corner: World, name: str, policy: str, kind: str, left: str | None) -> None:
-    """A new version may name another AWSAccount, and is published there."""
-    parameter, other = f"/{name}/current", fresh_account()
-    corner.apply(with_alias(corner, name, regions=(HOME,), deletionPolicy=policy), aws_account(f"other-{name}", other))
-    corner.ready(name)
-    image = image_of(corner, name)["ImageId"]
-    source = {"image": {"id": corner.seed(account=other)}}
-    moved = with_alias(corner, name, version="2.0.0", source=source, regions=(HOME,), deletionPolicy=policy)
-    corner.apply({**moved, "spec": {**moved["spec"], "accountRef": {"name": f"other-{name}"}}})
-    corner.ready(name)
-    assert (corner.parameter(parameter), owner_of(corner, parameter)) == (image, owner_tag(corner, name))
-
-    corner.delete(kind, name if kind == "goldenimage" else f"{name}-1.0.0")
-    corner.gone(name if kind == "goldenimage" else f"{name}-1.0.0", kind)
-
-    assert corner.parameter(parameter) == (image if left else None)
-    assert tag_of(corner, parameter, "goldenami.dev/released") == (owner_tag(corner, name) if left else None)
-    there = corner.aws.client("ssm", region=HOME, account=other).get_parameters(Names=[parameter])["Parameters"]
-    assert len(there) == (0 if (policy, kind) == ("Delete", "goldenimage") else 1)
 
 
 # --- questions ---

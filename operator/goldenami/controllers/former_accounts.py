@@ -1,14 +1,13 @@
-"""Aliases in AWS accounts that a family has left: a new version may name another AWSAccount, and is published there from then on.
+"""AWS accounts that a family has left: a new version may name another AWSAccount, and is made and published there from then on.
 
-What was published in the old account stays for as long as the image that it names does. After that nothing declares it any more: it keeps
-no image, and it does not outlast the family.
+The older versions stay where they are, and are kept or retired with the others. What was published in the old account stays for as long as
+the image that it names does. After that nothing declares it any more: it keeps no image, and it does not outlast the family.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from goldenami.api.golden_image import GoldenImage
-from goldenami.api.image_version import ImageVersion
 from goldenami.aws.errors import AwsError
 from goldenami.aws.inventory import slow
 from goldenami.controllers.channels import listed_since
@@ -20,7 +19,7 @@ from goldenami.plan.actions import Action, DeleteParameter, TagParameter
 from goldenami.plan.aliases import Alias, AliasFinding, Parameters
 from goldenami.plan.identity import Owner
 from goldenami.plan.retention import GOING
-from goldenami.plan.values import Account, Place, Problem
+from goldenami.plan.values import Account, Place, Problem, RegionView
 
 
 @dataclass(frozen=True)
@@ -51,6 +50,14 @@ def look(world: World, obj: Body, declared: GoldenImage, account: Account, child
             if isinstance(action, DeleteParameter | TagParameter)
         )
     )
+
+
+def views(world: World, declared: GoldenImage, account: Account, children: Children, *, not_older_than: float) -> Iterator[RegionView]:
+    """What is there, from the listings that the versions read."""
+    for former, versions in _elsewhere(world, declared, account, children):
+        if isinstance(former, Account):
+            found = world.inventory.regions(_places(former, versions), not_older_than=not_older_than, owner=_owner(world, declared))
+            yield from found.values()
 
 
 def withdraw(world: World, obj: Body, declared: GoldenImage, children: Children) -> dict[str, Problem]:
@@ -98,9 +105,7 @@ def _read(world: World, declared: GoldenImage, account: Account, versions: Child
             return Parameters(problem=error.problem)
         return Parameters({name: replace(found, value=values.get(name, "")) for name, found in ours.items()})
 
-    regions = {region for child in versions.values() for region in _regions(child)}
-    places = [Place(account, region) for region in sorted(regions)]
-    return dict(world.inventory.at_once(read, places, late=lambda place: Parameters(problem=slow(place))))
+    return dict(world.inventory.at_once(read, _places(account, versions), late=lambda place: Parameters(problem=slow(place))))
 
 
 def _surplus(world: World, declared: GoldenImage, known: Mapping[Place, Parameters], *, kept: set[tuple[str, str]]) -> tuple[Action, ...]:
@@ -115,8 +120,10 @@ def _images(versions: Children) -> Iterator[tuple[str, str]]:
     return ((row.region, row.image_id) for child in versions.values() for row in child.status.replicas if row.image_id)
 
 
-def _regions(child: ImageVersion) -> set[str]:
-    return {replica.region for replica in child.spec.replicas} | {row.region for row in child.status.replicas}
+def _places(account: Account, versions: Children) -> list[Place]:
+    declared = {replica.region for child in versions.values() for replica in child.spec.replicas}
+    regions = declared | {row.region for child in versions.values() for row in child.status.replicas}
+    return [Place(account, region) for region in sorted(regions)]
 
 
 def _owner(world: World, declared: GoldenImage) -> Owner:

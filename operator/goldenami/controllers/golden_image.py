@@ -92,7 +92,7 @@ class GoldenImages:
         rendering = Rendering(self.world, seen, sharing, known, versions)
         made_at = {version: found.made_at for version, found in known.items()}
         course = self._course(seen, memory.standings, made_at)
-        retained = self._retained(seen, children, views, course)
+        retained = self._retained(seen, account, children, views, course)
         suspended = golden_image_status.was_suspended(seen, children)
         refused = rendering.all(children, course, retained)
         if suspended:
@@ -106,7 +106,7 @@ class GoldenImages:
         moved = {decision.channel.name: decision.standing for decision in decisions if decision.standing.since}
         if moved != memory.standings:
             course = self._course(seen, moved, made_at)
-            retained = self._retained(seen, children, views, course)
+            retained = self._retained(seen, account, children, views, course)
             refused = rendering.all(children, course, retained)
             if seen.declared.spec.version in refused:
                 return self._stopped(seen, ConditionType.SOURCE_READY, refused[seen.declared.spec.version])
@@ -131,8 +131,11 @@ class GoldenImages:
         places = [Place(account, region) for region in sorted(elsewhere)]
         return [*views, *self.world.inventory.regions(places, not_older_than=since, owner=self._owner(seen)).values()]
 
-    def _retained(self, seen: Seen[GoldenImage], children: Children, views: list[RegionView], course: Course) -> Retained:
-        return retention.decide(self.world, seen.declared, children, views, course, self._interval_seconds(seen))
+    def _retained(self, seen: Seen[GoldenImage], account: Account, children: Children, views: list[RegionView], course: Course) -> Retained:
+        interval = self._interval_seconds(seen)
+        since = self.world.now() - report.AT_REST * interval
+        views = [*views, *former_accounts.views(self.world, seen.declared, account, children, not_older_than=since)]
+        return retention.decide(self.world, seen.declared, children, views, course, interval)
 
     def _interval_seconds(self, seen: Seen[GoldenImage]) -> float:
         interval = seen.declared.spec.interval
