@@ -12,7 +12,7 @@ from goldenami.plan.snapshots import unlisted, unread
 from goldenami.plan.values import Image, RegionView
 
 NAME = "Name"
-"""The tag that consoles show. An AMI's own name never changes after its creation, so a new nameTemplate can only move this."""
+"""The tag that consoles show. It says the AMI's own name, which never changes after its creation, whatever nameTemplate says by then."""
 MAX_TAGS = 50
 """On one resource; tags of AWS itself, `aws:…`, are not counted (EC2 user guide, "Tag restrictions")."""
 
