@@ -458,6 +458,8 @@ def test_what_kubectl_get_shows_of_lists_and_accounts(server: ApiServer) -> None
     assert _table(server, "sl") == [["NAME", "DESCRIPTION"], ["partners", "Who launches"]]
     row = [f"build-{server.namespace}", "111122223333", "", ""]
     assert _table(server, "awsa", f"build-{server.namespace}") == [["NAME", "ACCOUNT", "READY", "STATUS"], row]
+    wide = _table(server, "awsa", f"build-{server.namespace}", "-o", "wide")
+    assert wide == [["NAME", "ACCOUNT", "READY", "STATUS", "ROLE", "PARTITION", "REASON"], [*row, "", "aws", ""]]
 
 
 def test_versions_of_an_image_can_be_selected(server: ApiServer) -> None:
