@@ -9,7 +9,7 @@ import pytest
 from goldenami.api.kinds import API_VERSION
 from support.operator import AWAY, HOME, Body, World, tags_of
 from support.questions import newest_call
-from support.scenes import changed_settings, declared, events_of, images_of, iv, look_again, owner_tag, until
+from support.scenes import calls_since, changed_settings, declared, events_of, images_of, iv, look_again, owner_tag, until
 
 DAY_SECONDS = 86_400.0
 
@@ -201,9 +201,13 @@ def test_a_channel_that_names_a_disabled_version_gets_it_back_as_it_was(corner: 
     retain(corner, name, keepLast=1, retire={"disableFor": "1h"})
     until(corner, lambda: state(corner, ids["1.0.0"]) == "disabled", "the old version disabled")
 
+    since = newest_call(corner)
     corner.patch("goldenimage", name, {"spec": {"channels": [{"name": "stable", "version": "1.0.0"}]}})
     until(corner, lambda: corner.parameter(parameter) == ids["1.0.0"], "the channel back")
     corner.ready(name)
+
+    order = [call.operation for call in calls_since(corner, since, mutating=True)]
+    assert order.index("EnableImage") < order.index("ModifyImageAttribute") < order.index("PutParameter")
 
     assert state(corner, ids["1.0.0"]) == "available"
     assert corner.shared_with(ids["1.0.0"]) == {corner.partner}
