@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import getpass
 import time
 import uuid
@@ -136,6 +137,24 @@ def test_created_edited_and_deleted_objects_are_looked_at_and_a_deleted_one_is_f
     assert stage.looks_after(lambda: stage.apply(golden_image(suspend=True)), key) == {key: 1}
     assert stage.looks_after(lambda: stage.delete(key), key) == {key: 1}
     assert not stage.engine.looked_after(key)
+
+
+def test_what_was_received_of_an_object_is_kept_by_nobody(stage: Stage) -> None:
+    """Its caretaker lives as long as it does, and had the whole object in its context: with thousands of them, tens of KiB each."""
+    stage.present(golden_image(name="earlier"))
+    obj = stage.engine.kubernetes.get(GOLDEN_IMAGE, stage.namespace, stage.present(golden_image()).name)
+    assert obj is not None
+    uid = obj.pop("metadata")["uid"]
+    # A list, and a watch, keep the last object that they brought: here the others.
+    stage.present(golden_image(name="later"))
+    eventually(lambda: not _received(uid), "the object is let go of")
+    assert stage.engine.looked_after(stage.key(GOLDEN_IMAGE.kind, "web"))
+
+
+def _received(uid: str) -> list[Body]:
+    gc.collect()  # kopf's views of an object know each other
+    found = (obj for obj in gc.get_objects() if type(obj) is dict and isinstance(obj.get("metadata"), dict))
+    return [obj for obj in found if obj["metadata"].get("uid") == uid]
 
 
 def test_an_objects_own_status_wakes_nobody(stage: Stage) -> None:

@@ -6,6 +6,7 @@ answers ends the process.
 """
 
 import asyncio
+import contextvars
 import logging
 import threading
 import time
@@ -233,7 +234,8 @@ def make_registry(sink: Sink, kinds: Sequence[Kind], *, watch_namespaces: bool) 
 
 def _handler(kind: str, sink: Sink) -> Callable[..., Any]:
     async def seen(event: Mapping[str, Any], **_: Any) -> None:
-        sink(seen_object(kind, HOW_BY_EVENT_TYPE[event["type"]], event["object"]))
+        # Not in kopf's context, which holds the whole object: whatever is begun in a context keeps it, and a caretaker lives for months.
+        contextvars.Context().run(sink, seen_object(kind, HOW_BY_EVENT_TYPE[event["type"]], event["object"]))
 
     return seen
 
