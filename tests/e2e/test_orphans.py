@@ -83,6 +83,27 @@ def test_under_a_policy_it_goes_after_its_time(corner: World, name: str) -> None
     assert [len(images_of(corner, name, region)) for region in (HOME, AWAY)] == [1, 1]
 
 
+def test_one_that_another_golden_image_is_made_from_stays_until_that_is_gone(corner: World, name: str) -> None:
+    corner.apply(declared(corner, name, retention={"orphans": {"removeAfter": "7d"}}))
+    corner.ready(name)
+    _, snapshot = left_behind(corner, name)
+    other, boots = f"{name}-other", {"architecture": "x86_64", "bootMode": "uefi", "rootDeviceName": "/dev/xvda", "enaSupport": True}
+    source, places = {"snapshot": {"id": snapshot, **boots}}, [{"region": AWAY}]
+    # Only observed, so that it has no image yet, for which EC2 would keep the snapshot.
+    corner.apply(corner.golden_image(other, source=source, region=AWAY, replicas=places, managementPolicy="Observe"))
+    until(corner, lambda: corner.condition("goldenimage", other, "Ready").get("status"), "the other one looked at")
+
+    date_back(corner, snapshot)
+    look_again(corner, name)
+    assert "another GoldenImage is made from it" in until(corner, lambda: listed(corner, name, snapshot).get("message"), "what keeps it")
+    assert exists(corner, snapshot)
+
+    corner.delete("goldenimage", other)
+    corner.gone(other)
+    look_again(corner, name)
+    until(corner, lambda: not exists(corner, snapshot), "the snapshot gone")
+
+
 def test_one_that_is_known_costs_no_call_and_no_write(corner: World, name: str) -> None:
     corner.apply(declared(corner, name))
     corner.ready(name)

@@ -65,11 +65,22 @@ class Dependents:
             return Family(_unknown(why, stalled=isinstance(error, KubeForbidden)))
         return family(version, image, listing.golden_images, listing.image_versions)
 
+    def named(self, since: float) -> frozenset[str]:
+        """Images and snapshots from which any GoldenImage, or version, is made that is there to stay; not older than `since`, in epoch
+        seconds. Raises KubeError."""
+        listing = self._kept[0].get(since)
+        return named((*listing.golden_images, *listing.image_versions))
+
     def _read(self) -> _Listing:
         return _Listing(self._list(GOLDEN_IMAGE), self._list(IMAGE_VERSION))
 
     def _list(self, kind: Kind) -> tuple[Body, ...]:
         return tuple(obj for namespace in self.namespaces or (None,) for obj in self.kubernetes.list(kind, namespace))
+
+
+def named(objects: Iterable[Body]) -> frozenset[str]:
+    """What these are made from, but for those that go. Pure."""
+    return frozenset(name for obj in objects if not _goes(obj) for name in _sources(obj) if name)
 
 
 def family(version: Version, image: Image, golden_images: Iterable[Body], image_versions: Iterable[Body]) -> Family:
@@ -115,8 +126,12 @@ def _made_from(
     """Families whose object here has that source, or one of its snapshots, which go with it, and is there to stay."""
     wanted = {image.image_id, *image.snapshot_ids}
     for obj in objects:
-        if family_of(obj) != own and "deletionTimestamp" not in obj["metadata"] and not wanted.isdisjoint(_sources(obj)):
+        if family_of(obj) != own and not _goes(obj) and not wanted.isdisjoint(_sources(obj)):
             yield family_of(obj)
+
+
+def _goes(obj: Body) -> bool:
+    return "deletionTimestamp" in obj["metadata"]
 
 
 def _sources(obj: Body) -> Iterator[str]:

@@ -8,7 +8,7 @@ from goldenami.api.conditions import cut, timestamp_of
 from goldenami.api.duration import parse_duration
 from goldenami.api.golden_image import GoldenImage
 from goldenami.api.orphans import MAX_ORPHANS, WHY_LENGTH
-from goldenami.api.reasons import EventReason
+from goldenami.api.reasons import EventReason, Reason
 from goldenami.api.retention_policy import RetentionPolicySpec
 from goldenami.aws.errors import AwsError
 from goldenami.controllers import translate
@@ -16,6 +16,7 @@ from goldenami.controllers.mirror import Children
 from goldenami.controllers.subject import Seen
 from goldenami.controllers.world import World
 from goldenami.kube.client import Body
+from goldenami.kube.errors import KubeError
 from goldenami.plan import orphans as plan
 from goldenami.plan import snapshots
 from goldenami.plan.actions import Action, CancelImport, DeleteSnapshot, DeregisterImage, RemoveTags, SetTags
@@ -23,7 +24,7 @@ from goldenami.plan.identity import Owner
 from goldenami.plan.orphans import Checked, Found, Noted, Orphan
 from goldenami.plan.retention import GOING
 from goldenami.plan.suspects import Family, Kind
-from goldenami.plan.values import Account, ImportTask, Place, RegionView
+from goldenami.plan.values import Account, ImportTask, Place, Problem, RegionView
 
 REMOVE_AFTER_SECONDS = 7 * 86400.0
 """Where a retention policy is declared and says nothing of orphans."""
@@ -146,11 +147,14 @@ def _checked(world: World, place: Place, asks: Sequence[str]) -> Checked:
     snapshot_ids = [name for name in asks if name.startswith("snap-")]
     image_ids = [name for name in asks if name not in snapshot_ids]
     try:
+        named = world.dependents.named(world.now())
         images = {image.image_id: image for image in world.inventory.existing_images(place, image_ids)}
         binned = world.inventory.binned_images(place, [name for name in image_ids if name not in images])
-        return Checked(frozenset(asks), images, frozenset(binned), world.inventory.naming_images(place, snapshot_ids))
+        return Checked(frozenset(asks), images, frozenset(binned), world.inventory.naming_images(place, snapshot_ids), named)
     except AwsError as error:
         return Checked(frozenset(asks), problem=error.problem)
+    except KubeError as error:
+        return Checked(frozenset(asks), problem=Problem(Reason.EVIDENCE_INCOMPLETE, f"the GoldenImages cannot be listed: {error.message}"))
 
 
 def _acted(world: World, obj: Body, found: Found) -> tuple[Orphan, ...]:

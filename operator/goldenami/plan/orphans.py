@@ -41,6 +41,8 @@ class Checked:
     """Those that are in the Recycle Bin."""
     named_by: Mapping[str, str] = field(default_factory=dict)
     """An image for each imported snapshot that one names."""
+    declared: frozenset[str] = frozenset()
+    """What GoldenImages, of whatever family, are made from."""
     problem: Problem | None = None
     """Why that cannot be told."""
 
@@ -125,6 +127,8 @@ def _kept(suspect: Suspect, known: Checked) -> str:
     """Why it stays, whatever the policy says; empty where nothing keeps it."""
     if suspect.kept or suspect.kind is not Kind.SNAPSHOT:
         return suspect.kept
+    if suspect.resource_id in known.declared:
+        return "another GoldenImage is made from it, as its spec says"
     if suspect.imported:
         return _kept_import(suspect.resource_id, known)
     if not suspect.image_id:

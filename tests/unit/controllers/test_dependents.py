@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from goldenami.controllers.dependents import family
+from goldenami.controllers.dependents import family, named
 from goldenami.plan.evidence import Rules
 from goldenami.plan.values import Image
 from support.plan import OWNER, PARIS, version
@@ -64,6 +64,12 @@ OWN = golden_image()
 def test_who_is_made_from_it(golden_images: list[Any], image_versions: list[Any], users: tuple[str, ...]) -> None:
     found = family(OF, IMAGE, golden_images, image_versions)
     assert (found.testimony.users, found.testimony.problem, found.goes) == (users, None, False)
+
+
+def test_what_anybody_is_made_from_but_for_who_goes() -> None:
+    """Of whatever family: an orphan that is somebody's source stays."""
+    listed = [OWN, of_source(snapshot={"id": "snap-1"}), golden_image("late", "ami-2", deleting=True), image_version("app", BASE)]
+    assert named(listed) == {"ami-else", "snap-1", BASE}
 
 
 def test_a_listing_that_lacks_its_own_family_is_not_believed() -> None:

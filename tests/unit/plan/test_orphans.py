@@ -304,6 +304,12 @@ def test_when_it_goes(since: str, actions: tuple[DeleteSnapshot, ...]) -> None:
         ),
         pytest.param(
             marked("2020-01-01T00:00:00Z"),
+            Checked(frozenset({"ami-1"}), declared=frozenset({"ami-7", "snap-1"})),
+            "another GoldenImage is made from it, as its spec says",
+            id="it is another's source",
+        ),
+        pytest.param(
+            marked("2020-01-01T00:00:00Z"),
             Checked(frozenset({"ami-1"}), problem=Problem(Reason.ACCESS_DENIED, "denied")),
             "it stays, because whether ami-1 can come back cannot be told: denied",
             id="nobody can tell",
