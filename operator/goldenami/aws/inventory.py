@@ -315,6 +315,9 @@ class Inventory:
         return self._at(place).parameters
 
     def _at(self, place: Place) -> _Place:
+        # Asked for tens of times by each look: threads that wait for each other here change places more than they do anything else.
+        if kept := self._places.get(place):
+            return kept
         with self._lock:
             if place not in self._places:
                 holding = Holding(place, self._calls, self._clock)
