@@ -266,11 +266,11 @@ class Operator:
     async def _sweep(self, attention: Attention) -> None:
         try:
             found = await asyncio.to_thread(sweep, self._kubernetes, self._settings.namespaces, self._known_to(attention))
-        except (KubeError, TimeoutError) as error:
-            # A busy loop, too: raised further it would end all sweeps, unseen, and missed deletions were never found again.
-            why = error.message if isinstance(error, KubeError) else f"the main loop was busy for {LOOP_SECONDS:g} s"
+        except Exception as error:
+            # Raised further, it would end all sweeps, unseen, and missed deletions were never found again.
             self._metrics.sweeps.labels("error").inc()
-            LOG.warning("the sweep failed and is repeated later: %s", why, extra={"reason": getattr(error, "reason", "Busy")})
+            why, reason, expected = _why_not_swept(error)
+            LOG.warning("the sweep failed and is repeated later: %s", why, exc_info=None if expected else error, extra={"reason": reason})
             return
         self._metrics.sweeps.labels("success").inc()
         for seen in found:
@@ -313,3 +313,14 @@ class Operator:
 def _end_process(code: int) -> None:
     logging.shutdown()
     os._exit(code)
+
+
+def _why_not_swept(error: Exception) -> tuple[str, str, bool]:
+    """For people, in a word, and whether it is no bug."""
+    match error:
+        case KubeError():
+            return error.message, error.reason, True
+        case TimeoutError():
+            return f"the main loop was busy for {LOOP_SECONDS:g} s", "Busy", True
+        case _:
+            return f"{type(error).__name__}: {error}", "Unexpected", False

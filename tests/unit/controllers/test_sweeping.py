@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import http.server
+import threading
 from pathlib import Path
 
 import pytest
@@ -19,8 +21,12 @@ from goldenami.controllers.settings import Settings
 @pytest.fixture
 def process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Operator:
     """One that has not been started; nobody answers where its kubeconfig leads to."""
-    path = tmp_path / "kubeconfig"
-    parts = {"clusters": [{"name": "it", "cluster": {"server": "http://127.0.0.1:1"}}], "users": [{"name": "me", "user": {}}]}
+    return unstarted("http://127.0.0.1:1", tmp_path, monkeypatch)
+
+
+def unstarted(server: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Operator:
+    path = folder / "kubeconfig"
+    parts = {"clusters": [{"name": "it", "cluster": {"server": server}}], "users": [{"name": "me", "user": {}}]}
     contexts = [{"name": "it", "context": {"cluster": "it", "user": "me"}}]
     path.write_text(yaml.safe_dump({"current-context": "it", "contexts": contexts, **parts}))
     monkeypatch.setenv("KUBECONFIG", str(path))
@@ -44,3 +50,32 @@ def test_a_loop_that_is_busy_for_too_long_is_no_reason_to_sweep_no_more(
     busy.run_until_complete(asyncio.sleep(0))
     busy.close()
     assert "the sweep failed and is repeated later: the main loop was busy" in caplog.text
+
+
+class Nonsense(http.server.BaseHTTPRequestHandler):
+    """JSON, as a Kubernetes API server sends it, and nothing that one would say."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        self.wfile.write(b'{"items": [{}], "metadata": {}}')
+
+    def log_message(self, *_: object) -> None: ...
+
+
+def test_an_answer_that_nobody_expected_is_no_reason_to_sweep_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Nonsense) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        process = unstarted(f"http://127.0.0.1:{server.server_port}", tmp_path, monkeypatch)
+
+        async def run() -> None:
+            process._loop = asyncio.get_running_loop()
+            await swept(process)
+
+        asyncio.run(run())
+        server.shutdown()
+    (told,) = (record for record in caplog.records if "the sweep failed and is repeated later: KeyError" in record.getMessage())
+    assert told.exc_info
