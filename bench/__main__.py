@@ -27,7 +27,7 @@ PARTS: Mapping[str, tuple[str, Callable[[Stage], None]]] = {
     "failover": ("from the end of the active process to the standby's first call", fleet.failover),
     "retire-3": ("100 versions in 3 regions disabled, then deregistered", lambda on: retirement(on, 3)),
     "retire-10": ("the same in 10 regions; minutes, and only when named", lambda on: retirement(on, 10)),
-    "scale": ("300 images in 10 regions; minutes, and only when named", fleet.scale),
+    "scale": ("1,000 images in 10 regions; a quarter of an hour, and only when named", fleet.scale),
 }
 LONG = ("retire-10", "scale")
 """Measured only when named."""
