@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from goldenami.aws import effects as effects_module
+from goldenami.aws.effects import Effects
 from goldenami.aws.errors import AlreadyExists, AwsError, FixTheAccess, FixTheSpec, NotFound, ShuttingDown, Unreachable, Wait
 from goldenami.aws.removal_effects import RECENT_SECONDS
 from goldenami.local.aws import LocalAws, lab
@@ -590,6 +591,16 @@ class TestTogether:
             door.effects.perform(action)
         assert [outcome.done for outcome in door.effects.perform_all([action])] == [False]
         assert ours(door) == []
+
+    def test_who_is_active_no_longer_writes_nothing(self, door: Door) -> None:
+        action, active = copy_of(door, door.cloud.image()), [True]
+        effects = Effects(door.calls, door.inventory, active=lambda: active[0])
+        active[0] = False
+        with pytest.raises(ShuttingDown):
+            effects.perform(action)
+        assert ours(door) == []
+        active[0] = True
+        assert effects.perform(action) in known(door)
 
     def test_each_write_is_logged_and_counted(self, door: Door, caplog: pytest.LogCaptureFixture) -> None:
         caplog.set_level("INFO", logger="goldenami.aws.effects")

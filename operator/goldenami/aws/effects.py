@@ -6,7 +6,7 @@ the inventory as it was, so the next look finds out.
 
 import logging
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from operator import or_
@@ -47,16 +47,19 @@ class Outcome:
 
 
 class Effects:
-    """Safe to use from several threads."""
+    """Safe to use from several threads. `active` says right before each write whether this process may make it."""
 
-    def __init__(self, calls: Calls, inventory: Inventory, *, lanes: Lanes | None = None) -> None:
+    def __init__(
+        self, calls: Calls, inventory: Inventory, *, lanes: Lanes | None = None, active: Callable[[], bool] = lambda: True
+    ) -> None:
         self._tools = Tools(calls, inventory)
         self._lanes = lanes or Lanes()
+        self._active = active
         self._closed = threading.Event()
 
     def perform(self, action: Action) -> str:
         """Does it, or raises AwsError. The id of the image it made, else empty."""
-        if self._closed.is_set():
+        if self._closed.is_set() or not self._active():
             raise shutting_down(action.place, type(action).__name__)
         try:
             image_id = EFFECTS[type(action)](self._tools, action)

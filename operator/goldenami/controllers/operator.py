@@ -71,6 +71,9 @@ class Engine:
     """Have an object looked at, as soon as there is a worker for it."""
     seen: Callable[[Key], str | None]
     """The resourceVersion of an object that the watch saw last; None for what is not in sight."""
+    active: Callable[[], bool]
+    """Whether the Lease is ours, and fresh. A process that was frozen for a while goes on in all its threads at once: one that is about to
+    write has to find out by itself that another process may be active by now."""
 
 
 BuildReconcilers = Callable[[Engine], Mapping[str, Reconciler]]
@@ -228,7 +231,12 @@ class Operator:
         pool.shutdown(wait=False, cancel_futures=True)
 
     def _engine(self) -> Engine:
-        return Engine(self._settings, self._kubernetes, self._events, self._metrics, self._stopping, self._wake, self._seen)
+        return Engine(
+            self._settings, self._kubernetes, self._events, self._metrics, self._stopping, self._wake, self._seen, self._is_active
+        )
+
+    def _is_active(self) -> bool:
+        return self._lease is None or self._lease.held
 
     def _wake(self, key: Key) -> None:
         if self._caretakers is not None:

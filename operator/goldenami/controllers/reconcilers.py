@@ -36,7 +36,7 @@ def build(engine: Engine) -> Mapping[str, Reconciler]:
         audit_seconds=audit_seconds(engine.settings.interval_seconds),
         imports_seconds=engine.settings.interval_seconds,
     )
-    effects = Effects(calls, inventory)
+    effects = Effects(calls, inventory, active=engine.active)
     threading.Thread(target=_close_at_the_end, args=(engine.stopping, effects), name="no-new-writes", daemon=True).start()
     world = World(
         kubernetes=engine.kubernetes,
