@@ -15,6 +15,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 
 from goldenami import __version__
 from goldenami.api.kinds import KINDS, Key
+from goldenami.controllers.object_series import ObjectSeries
 from goldenami.kube.seen import Seen
 
 RECONCILE_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -39,8 +40,8 @@ class Metrics:
         self._lock = threading.Lock()
         self._queued_at: dict[Key, float] = {}
         self._started_at: dict[Key, float] = {}
-        self._conditions: dict[Key, dict[str, str]] = {}
-        self._sizes: dict[Key, Mapping[str, float]] = {}
+        self._conditions = ObjectSeries("goldenami_condition", "1 for the status a condition has, 0 for the others", ["type", "status"])
+        self._sizes = {name: ObjectSeries(name, text) for name, text in SIZES.items()}
         self._make_reconcile_series()
         self._make_queue_series()
         self._make_own_series()
@@ -122,25 +123,22 @@ class Metrics:
 
     def forgotten(self, key: Key) -> None:
         """The object is gone: so is every series about it."""
-        with self._lock:
-            self._conditions.pop(key, None)
-            self._sizes.pop(key, None)
+        for series in (self._conditions, *self._sizes.values()):
+            series.say(key, [])
 
     # What others tell --------------------------------------------------------------------------------------------------------------------
 
     def set_conditions(self, key: Key, conditions: Iterable[Mapping[str, Any]]) -> None:
         """The conditions of an object as just judged: `goldenami_condition`, until it is gone."""
-        with self._lock:
-            self._conditions[key] = {str(condition["type"]): str(condition["status"]) for condition in conditions}
+        told = {str(condition["type"]): str(condition["status"]) for condition in conditions}
+        rows = [((type_, status), float(status == actual)) for type_, actual in told.items() for status in CONDITION_STATUSES]
+        self._conditions.say(key, rows)
 
     def set_sizes(self, key: Key, status: Mapping[str, Any]) -> None:
         """What an object's status says of its images: the gauges of `SIZES`, until it says nothing of them or is gone."""
         sizes = sizes_of(status)
-        with self._lock:
-            if sizes:
-                self._sizes[key] = sizes
-            else:
-                self._sizes.pop(key, None)
+        for name, series in self._sizes.items():
+            series.say(key, [((), sizes[name])] if name in sizes else [])
 
     def saw(self, seen: Seen) -> None:
         """The watch saw something."""
@@ -160,15 +158,12 @@ class Metrics:
         """Called by the registry."""
         with self._lock:
             started = dict(self._started_at)
-            conditions = {key: dict(types) for key, types in self._conditions.items()}
-            sizes = dict(self._sizes)
         yield from _unfinished(started)
-        yield _condition_family(conditions)
-        yield from _size_families(sizes)
 
     def exposition(self) -> bytes:
         """The page Prometheus reads."""
-        return prometheus_client.generate_latest(self.registry)
+        about_objects = [series.exposition() for series in (self._conditions, *self._sizes.values())]
+        return prometheus_client.generate_latest(self.registry) + b"".join(about_objects)
 
 
 def controller_of(key: Key) -> str:
@@ -197,23 +192,3 @@ def sizes_of(status: Mapping[str, Any]) -> dict[str, float]:
         "goldenami_made_timestamp_seconds": datetime.fromisoformat(made_at).timestamp() if made_at else None,
     }
     return {name: float(value) for name, value in told.items() if value is not None}
-
-
-def _size_families(sizes: Mapping[Key, Mapping[str, float]]) -> Iterable[Metric]:
-    for name, text in SIZES.items():
-        family = GaugeMetricFamily(name, text, labels=["kind", "namespace", "name"])
-        for key, values in sizes.items():
-            if name in values:
-                family.add_metric([key.kind, key.namespace, key.name], values[name])
-        yield family
-
-
-def _condition_family(conditions: Mapping[Key, Mapping[str, str]]) -> Metric:
-    family = GaugeMetricFamily(
-        "goldenami_condition", "1 for the status a condition has, 0 for the others", labels=["kind", "namespace", "name", "type", "status"]
-    )
-    for key, types in conditions.items():
-        for type_, actual in types.items():
-            for status in CONDITION_STATUSES:
-                family.add_metric([key.kind, key.namespace, key.name, type_, status], float(status == actual))
-    return family

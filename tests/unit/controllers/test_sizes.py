@@ -1,5 +1,7 @@
 """Gauges about one object: what its status says of its images, as long as it says so."""
 
+from prometheus_client.parser import text_string_to_metric_families
+
 from goldenami.api.kinds import Key
 from goldenami.controllers.metrics import Metrics
 
@@ -30,3 +32,22 @@ def test_they_end_with_what_they_tell_of() -> None:
     metrics.set_sizes(KEY, STATUS)
     metrics.forgotten(KEY)
     assert told(metrics) == []
+
+
+def test_the_page_is_one_that_prometheus_reads_with_each_family_once() -> None:
+    metrics, other = Metrics(), Key("GoldenImage", "images", 'we"b')
+    for key, status in [(KEY, "True"), (other, "False"), (KEY, "False")]:
+        metrics.set_conditions(key, [{"type": "Ready", "status": status}, {"type": "Stalled", "status": "Unknown"}])
+        metrics.set_sizes(key, STATUS)
+    families = list(text_string_to_metric_families(metrics.exposition().decode()))
+    assert len({family.name for family in families}) == len(families)
+    (conditions,) = (family for family in families if family.name == "goldenami_condition")
+    assert conditions.documentation == "1 for the status a condition has, 0 for the others"
+    rows = [sample.labels for sample in conditions.samples if sample.value]
+    assert [(row["kind"], row["name"], row["type"], row["status"]) for row in rows] == [
+        ("ImageVersion", "web-1.0.0", "Ready", "False"),
+        ("ImageVersion", "web-1.0.0", "Stalled", "Unknown"),
+        ("GoldenImage", 'we"b', "Ready", "False"),
+        ("GoldenImage", 'we"b', "Stalled", "Unknown"),
+    ]
+    assert len(conditions.samples) == 3 * len(rows)
