@@ -14,7 +14,7 @@ settings.load_profile("any machine")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-pytest_plugins = ["support.aws", "support.ec2", "support.kubernetes", "support.operator", "support.scenes"]
+pytest_plugins = ["support.aws", "support.ec2", "support.operator", "support.kubernetes", "support.scenes"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
