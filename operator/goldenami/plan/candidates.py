@@ -10,6 +10,7 @@ from goldenami.plan.snapshots import borrowed, unlisted
 from goldenami.plan.values import Image, RegionView
 
 BROKEN = frozenset({"failed", "error", "invalid"})
+"""No region's replica. Only what `failed` is known never to have been launched: EC2 does not say what the others were before."""
 SETTLED = frozenset({"available", "disabled"})
 
 

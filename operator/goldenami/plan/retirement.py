@@ -26,9 +26,9 @@ from goldenami.plan.snapshots import unlisted
 from goldenami.plan.values import NOBODY, Grants, Image, RegionView, Snapshot
 
 IN_FLIGHT = frozenset({"pending", "transient"})
-UNUSABLE = BROKEN | {"pending"}
-"""States in which nobody can have launched the image: deregistering it cancels a copy, or clears a failed one. Of a `transient` one nobody
-knows what it was before, so it is waited for."""
+UNUSABLE = frozenset({"pending", "failed"})
+"""States in which nobody can have launched the image: deregistering it cancels a copy, or clears a failed one. Of one in
+any other state nobody knows what it was before: a `transient` one is waited for, the rest of the broken ones is for a person."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,9 @@ def step(version: Version, image: Image, observed: Observed) -> Step:
         return Step(
             Reason.DELETING, f"{name} is {image.state} and is deregistered", () if unseen else _deregister(version, view, image), unseen
         )
+    if image.state in BROKEN:
+        told = f"{name} stays: it is {image.state}, and whether anybody has launched it before cannot be told; deregister it by hand"
+        return Step(Reason.EVIDENCE_INCOMPLETE, told)
     evidence = observed.evidence.get(image.image_id)
     if evidence is None:
         return Step(Reason.DELETING, f"looking for users of {name}", needs=(Need(NeedKind.EVIDENCE, view.place.region, image.image_id),))
@@ -159,7 +162,7 @@ def release(version: Version, image: Image, observed: Observed, *, returns: bool
     """
     view = _view_of(observed, image)
     name = f"{image.image_id} in {view.place.region}"
-    if image.state in BROKEN:
+    if image.state == "failed":
         return step(version, image, observed)
     if image.state in IN_FLIGHT:
         # Its snapshots are not all there yet, and would keep our owner tag for good.

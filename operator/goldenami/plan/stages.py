@@ -11,7 +11,7 @@ from enum import IntEnum
 from goldenami.api.reasons import Outcome, Reason
 from goldenami.plan import deprecation, protection, retirement, undo
 from goldenami.plan.actions import Action, EnableImage, SetTags, UnprotectImage
-from goldenami.plan.candidates import is_home, lost
+from goldenami.plan.candidates import BROKEN, is_home, lost
 from goldenami.plan.desired import Version
 from goldenami.plan.evidence import Objection, objection
 from goldenami.plan.observed import Finding, Need, NeedKind, Observed, ours
@@ -126,8 +126,8 @@ def _together(steps: list[Step]) -> Step:
 def step(version: Version, view: RegionView, image: Image, observed: Observed) -> Step:
     """The next step of one image."""
     name = f"{image.image_id} in {view.place.region}"
-    if image.state in UNUSABLE:
-        # Nobody can have launched it, so it is cleared as anywhere else.
+    if image.state in UNUSABLE | BROKEN:
+        # As anywhere else: cleared where nobody can have launched it.
         cleared = retirement.step(version, image, observed)
         return Step(Reason.RETIRING, cleared.message, cleared.actions, cleared.needs)
     if image.state == "available":

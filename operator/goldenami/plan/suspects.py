@@ -120,7 +120,10 @@ def _copies(family: Family, view: RegionView) -> Iterable[Suspect]:
             continue
         parts = tuple(sorted(part.snapshot_id for part in view.snapshots.values() if _goes_with(family, view, part, image)))
         why = f"it is {image.state}, and no ImageVersion of version {version} looks after {region}"
-        yield Suspect(image.image_id, Kind.IMAGE, why, image.tags, snapshot_ids=parts)
+        kept = (
+            "" if image.state == "failed" else "whether anybody has launched it before cannot be told, so it stays; deregister it by hand"
+        )
+        yield Suspect(image.image_id, Kind.IMAGE, why, image.tags, snapshot_ids=parts, kept=kept)
 
 
 def _imports(family: Family, view: RegionView) -> Iterable[Suspect]:

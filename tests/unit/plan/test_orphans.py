@@ -97,6 +97,15 @@ def test_a_failed_copy_that_no_version_looks_after_is_one_with_its_snapshots() -
     assert found.actions == (DeregisterImage(place(), "ami-1", ("snap-1",), why="a failed copy that nobody looks after", owner=OWNER),)
 
 
+def test_one_that_broke_in_another_way_may_have_been_launched_before_and_stays_with_its_snapshots() -> None:
+    broken = retagged(golden_ami(state="invalid"), version="0.1.0")
+    found = look(part(), beside=view(broken), checked=None, noted={"ami-1": Noted(NOW - 8 * DAY)}, of=POLICY)
+    (listed,) = found.orphans
+    assert "deregister it by hand" in listed.message
+    assert listed.remove_at is None
+    assert [action for action in found.actions if not isinstance(action, SetTags)] == []
+
+
 # --- imports ---
 
 TASK = ImportTask("import-snap-1", "active", TAGS)

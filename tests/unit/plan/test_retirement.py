@@ -157,6 +157,13 @@ def kinds(found: Finding | None) -> list[type[Action]]:
         pytest.param(
             paris(golden_ami(state="failed"), fresh_snapshots=FRESH), Reason.DELETING, [DeregisterImage], [], id="a failed copy is cleared"
         ),
+        pytest.param(
+            paris(golden_ami(state="invalid"), evidence=UNUSED, fresh_snapshots=FRESH),
+            Reason.EVIDENCE_INCOMPLETE,
+            [],
+            [],
+            id="one that is broken in another way may have been launched before, and is for a person",
+        ),
         pytest.param(paris(golden_ami(state="odd"), evidence=UNUSED), Reason.DELETING, [], [], id="a state nobody knows is waited out"),
         pytest.param(
             paris(golden_ami(state="lost")), Reason.DELETING, [], [NeedKind.IMAGE], id="an image that was never listed is looked up"
@@ -345,6 +352,12 @@ def test_the_source_snapshot_stays_and_only_our_permissions_on_it_go() -> None:
     [
         pytest.param(paris(AMI), Reason.RELEASED, [SetTags, RemoveTags], id="an image is released"),
         pytest.param(paris(DISABLED), Reason.RELEASED, [SetTags, RemoveTags], id="a disabled one is released as it is"),
+        pytest.param(
+            paris(golden_ami(state="error")),
+            Reason.RELEASED,
+            [SetTags, RemoveTags],
+            id="one that may have been launched before it broke, too",
+        ),
         pytest.param(
             paris(replace(AMI, deregistration_protection="enabled-with-cooldown")),
             Reason.RELEASED,

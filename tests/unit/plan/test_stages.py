@@ -170,6 +170,9 @@ FORBIDDEN = Testimony(Source.INSTANCES, problem=Problem(Reason.ACCESS_DENIED, "a
             id="then what the policy protects is freed where nobody uses it",
         ),
         pytest.param(going(), paris(golden_ami(state="transient")), Reason.RETIRING, [], id="one between two states is waited for"),
+        pytest.param(
+            going(), paris(golden_ami(state="invalid")), Reason.RETIRING, [], id="one that broke, and may have been launched, stays"
+        ),
         pytest.param(going(), paris(dark()), Reason.DISABLED, [], id="a disabled image is what the stage says"),
         pytest.param(going(), paris(dark(WEEK + 1)), Reason.DISABLED, [], id="for as long as the stage says so"),
         pytest.param(
