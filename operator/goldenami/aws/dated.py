@@ -61,6 +61,11 @@ class Dated(Generic[T]):
             raise last.error
         return last.value  # type: ignore[return-value]  # None belongs to T then
 
+    def is_fresh(self, not_older_than: float) -> bool:
+        """Whether `get` would answer with a value at once."""
+        last = self._fresh(not_older_than)
+        return last is not None and last.error is None
+
     def peek(self) -> tuple[T, float] | None:
         """The last good value and when its reading began; nothing is read."""
         good = self._good

@@ -81,6 +81,10 @@ class Holding:
         self._assume_no_snapshots()
         self._snapshots_read.get(snapshots_not_older_than)
 
+    def is_fresh(self, images_not_older_than: float, snapshots_not_older_than: float) -> bool:
+        """Whether `read` has nothing to read."""
+        return self._images_read.is_fresh(images_not_older_than) and self._snapshots_read.is_fresh(snapshots_not_older_than)
+
     def _assume_no_snapshots(self) -> None:
         """A place that is found without any image of ours is taken to hold no snapshot of ours either, until the next resync lists them.
 

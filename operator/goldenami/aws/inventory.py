@@ -132,17 +132,22 @@ class Inventory:
         `snapshots_not_older_than` is one moment for all of them, or one for each.
         """
 
-        def read(place: Place) -> RegionView:
-            snapshots = snapshots_not_older_than
-            return self.region(
-                place,
-                not_older_than=not_older_than,
-                snapshots_not_older_than=snapshots[place] if isinstance(snapshots, Mapping) else snapshots,
-                owner=owner,
-                version=version,
-            )
+        def since(place: Place) -> float | None:
+            return snapshots_not_older_than[place] if isinstance(snapshots_not_older_than, Mapping) else snapshots_not_older_than
 
-        return self.at_once(read, places, late=lambda place: RegionView(place, read_epoch_seconds=self._clock(), problem=slow(place)))
+        def read(place: Place) -> RegionView:
+            snapshots = since(place)
+            return self.region(place, not_older_than=not_older_than, snapshots_not_older_than=snapshots, owner=owner, version=version)
+
+        def at_hand(place: Place) -> bool:
+            snapshots, kept = since(place), self._at(place)
+            fresh = kept.holding.is_fresh(not_older_than, not_older_than if snapshots is None else snapshots)
+            return fresh and not self._audit_is_due(kept)
+
+        def late(place: Place) -> RegionView:
+            return RegionView(place, read_epoch_seconds=self._clock(), problem=slow(place))
+
+        return self._lanes.map_patiently(read, places, PATIENCE_SECONDS, late, at_hand)
 
     def at_once(
         self, work: Callable[[Place], T], places: Iterable[Place], *, late: Callable[[Place], T] | None = None
@@ -333,8 +338,11 @@ class Inventory:
                 )
             return self._places[place]
 
+    def _audit_is_due(self, kept: _Place) -> bool:
+        return self._clock() - kept.audited_at >= self._audit_seconds
+
     def _audit(self, kept: _Place) -> None:
-        if self._clock() - kept.audited_at < self._audit_seconds or not kept.auditing.acquire(blocking=False):
+        if not self._audit_is_due(kept) or not kept.auditing.acquire(blocking=False):
             return
         try:
             kept.audited_at = self._clock()

@@ -46,6 +46,20 @@ def test_a_place_that_hangs_holds_up_no_answer_about_the_others() -> None:
     lanes.close()
 
 
+def test_what_is_at_hand_takes_no_thread_and_one_place_beside_it_is_waited_for_no_longer_than_others() -> None:
+    lanes, gate = Lanes(workers=2), threading.Event()
+
+    def work(place: Place) -> int:
+        if place == DEAD:
+            gate.wait(PATIENCE_SECONDS)
+        return threading.get_ident()
+
+    found = lanes.map_patiently(work, [DEAD, ALIVE], 0.1, lambda _: 0, at_hand=lambda place: place == ALIVE)
+    assert found == {DEAD: 0, ALIVE: threading.get_ident()}
+    gate.set()
+    lanes.close()
+
+
 def test_what_was_accepted_before_the_end_is_done() -> None:
     lanes, gate = Lanes(workers=1, per_place=1), threading.Event()
     first = lanes.submit(DEAD, lambda: gate.wait(PATIENCE_SECONDS))
