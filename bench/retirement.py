@@ -60,7 +60,7 @@ def retirement(stage: Stage, count: int) -> None:
     with corner.operator() as operator:
         corner.apply(corner.golden_image(NAME, base, regions, version=NEWEST))
         wait_for(lambda: corner.is_ready(NAME) and len(_versions(corner)) == OLD + 1, "the family Ready", seconds=240, pause=0.5)
-        wait_for(lambda: not operator.metric("workqueue_depth") and not operator.metric("controller_runtime_active_workers"), "rest")
+        wait_for(lambda: operator.metrics().idle, "rest")
         corner.quiet()
         disabled = _swept(corner, "1h", lambda: _reasons(corner)["Disabled"] == OLD)
         removed = _swept(corner, "0s", lambda: len(_versions(corner)) == 1)

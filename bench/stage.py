@@ -133,6 +133,24 @@ def rss_mib(pid: int) -> float:
     return int(line.split()[1]) / 1024
 
 
+@dataclass(frozen=True)
+class Page:
+    """What one scrape of metrics said."""
+
+    text: str
+
+    def sum(self, name: str, **labels: str) -> float:
+        """Of a metric's series that carry these labels; 0 where there is none."""
+        wanted = [f'{key}="{value}"' for key, value in labels.items()]
+        lines = (line for line in self.text.splitlines() if line.startswith((name + "{", name + " ")))
+        return sum(float(line.rpartition(" ")[2]) for line in lines if all(part in line for part in wanted))
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is looked at or due."""
+        return not self.sum("workqueue_depth") and not self.sum("controller_runtime_active_workers")
+
+
 @dataclass
 class Operator:
     """One `goldenami operator`."""
@@ -146,25 +164,22 @@ class Operator:
     def pid(self) -> int:
         return self.process.pid
 
-    def metric(self, name: str, **labels: str) -> float:
-        """The sum of a metric's series that carry these labels; 0 while it is not served."""
+    def metrics(self) -> "Page":
+        """A scrape; an empty page while there is none."""
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=5) as answer:
-                text = answer.read().decode()
+                return Page(answer.read().decode())
         except OSError:
-            return 0.0
-        wanted = [f'{key}="{value}"' for key, value in labels.items()]
-        lines = (line for line in text.splitlines() if line.startswith((name + "{", name + " ")))
-        return sum(float(line.rpartition(" ")[2]) for line in lines if all(part in line for part in wanted))
+            return Page("")
 
     @property
     def active(self) -> bool:
         """Whether it holds the Lease."""
-        return self.metric("leader_election_master_status") == 1
+        return self.metrics().sum("leader_election_master_status") == 1
 
     @property
     def serves_metrics(self) -> bool:
-        return self.metric("controller_runtime_max_concurrent_reconciles") > 0
+        return self.metrics().sum("controller_runtime_max_concurrent_reconciles") > 0
 
     def end(self, *, kill: bool = False) -> float:
         """Seconds that its end took."""
