@@ -280,6 +280,8 @@ class Controller:
     recorded: dict[str, Recorded] = field(default_factory=dict)
     granted: Principals = NOBODY
     source_image_id: str = ""
+    tag_keys: frozenset[str] = frozenset()
+    """What was declared before."""
     last: Look | None = None
     reads: list[Need] = field(default_factory=list)
 
@@ -296,6 +298,7 @@ class Controller:
                 recorded=dict(self.recorded),
                 recorded_source_image_id=self.source_image_id,
                 granted=self.granted | self.version.sharing.principals,
+                tag_keys=self.tag_keys,
                 source=source,
                 fresh_snapshots=frozenset(fresh),
                 fresh_grants=frozenset(extra["grants"]),

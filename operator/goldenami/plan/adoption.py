@@ -25,7 +25,7 @@ def take_back(version: Version, view: RegionView, image: Image) -> Finding:
     """First our tag and then the mark of the release goes, so that a crash between leaves it found."""
     role = image.tags.get(identity.ROLE, identity.REPLICA_ROLE)
     resources = (image.image_id, *snapshots.taggable(version, view, image))
-    wanted = tags.wanted_tags(version, role=role, attempt=identity.attempt_of(image.tags))
+    wanted = tags.wanted_tags(version, role=role, attempt=identity.attempt_of(image.tags), found=was_there(image))
     if was_there(image):
         parts = {name: view.snapshots[name].tags for name in resources[1:] if name in view.snapshots}
         wanted = tags.with_noted(version, image, wanted, parts, known=len(parts) == len(resources) - 1)
@@ -53,7 +53,7 @@ def adopt(version: Version, replica: Replica, observed: Observed, source: Findin
     resources = (image.image_id, *snapshots.taggable(version, observed.regions[region], image))
     known = {part.snapshot_id: part.tags for part in observed.source.snapshots} if observed.source else {}
     parts = {name: known[name] for name in resources[1:] if name in known}
-    wanted = tags.wanted_tags(version, role=identity.REPLICA_ROLE)
+    wanted = tags.wanted_tags(version, role=identity.REPLICA_ROLE, found=True)
     take = SetTags(version.home, resources, tags.with_noted(version, image, wanted, parts, known=len(parts) == len(resources) - 1))
     return Finding(region, Reason.PROGRESSING, f"{image.image_id} in {region} is adopted", image, (take,))
 

@@ -17,13 +17,13 @@ MAX_TAGS = 50
 """On one resource; tags of AWS itself, `aws:…`, are not counted (EC2 user guide, "Tag restrictions")."""
 
 
-def wanted_tags(version: Version, *, role: str, attempt: int = 1) -> dict[str, str]:
+def wanted_tags(version: Version, *, role: str, attempt: int = 1, found: bool = False) -> dict[str, str]:
     """Everything a resource of this version carries: what the user declares, the name, and our identity, which nobody can override.
 
-    What is adopted keeps the name it has.
+    What was there before, `found` or adopted by the family, keeps the name it has.
     """
     return {
-        **({} if role == identity.ADOPTED_ROLE else {NAME: version.name}),
+        **({} if found or role == identity.ADOPTED_ROLE else {NAME: version.name}),
         **{key: value for key, value in version.tags.items() if not key.startswith(identity.PREFIX)},
         **({identity.NOTES: version.notes} if version.notes else {}),
         **identity.identity_tags(version.owner, version.version, version.source_tag, role=role, attempt=attempt),
@@ -63,7 +63,8 @@ def crowded(version: Version, region: str, image: Image, observed: Observed) -> 
     present = _present(version, observed.regions[region], image)
     wanted = _wanted(version, image)
     for resource in sorted(_wrong(present, wanted)):
-        kept = {key for key in present[resource] if not key.startswith("aws:")} - _stale(present[resource], wanted, observed)
+        stale = _stale(present[resource], wanted, observed, _removable(image, resource))
+        kept = {key for key in present[resource] if not key.startswith("aws:")} - stale
         if len(kept | wanted.keys()) > MAX_TAGS:
             return Finding(
                 region,
@@ -79,7 +80,9 @@ def look(version: Version, region: str, image: Image, observed: Observed) -> tup
     """What brings tags and description of an available image to what is declared; nothing where they are right."""
     view = observed.regions[region]
     # What the creating call gave to snapshots that are not listed yet is no longer right either where the image's own tags are not.
-    edited = _wrong({image.image_id: image.tags}, _wanted(version, image)) or _stale(image.tags, _wanted(version, image), observed)
+    edited = _wrong({image.image_id: image.tags}, _wanted(version, image)) or _stale(
+        image.tags, _wanted(version, image), observed, _removable(image, image.image_id)
+    )
     unknown = unlisted(version, view, image) if edited else unread(version, view, image)
     if unknown and region not in observed.fresh_snapshots:
         return (), (Need(NeedKind.SNAPSHOTS, region),)
@@ -94,20 +97,16 @@ def look(version: Version, region: str, image: Image, observed: Observed) -> tup
     if wrong:
         missing = {key: value for key, value in wanted.items() if any(present[resource].get(key) != value for resource in wrong)}
         actions.append(SetTags(view.place, tuple(wrong), missing))
-    dropped = {
-        resource: _stale(tags, wanted, observed) | {identity.ADDED} & tags.keys() - wanted.keys() for resource, tags in present.items()
-    }
-    stale = sorted({key for keys in dropped.values() for key in keys})
-    if stale:
-        actions.append(RemoveTags(view.place, tuple(sorted(resource for resource, keys in dropped.items() if keys)), tuple(stale)))
+    actions += _removals(view, image, present, wanted, observed)
     adopted = image.tags.get(identity.ROLE) == identity.ADOPTED_ROLE
     if image.description != version.description and (version.description_declared or not adopted):
         actions.append(SetDescription(view.place, image.image_id, version.description))
-    return (*_room_first(present, wanted, actions),), ()
+    return (*_in_order(image, present, wanted, actions),), ()
 
 
 def _wanted(version: Version, image: Image) -> dict[str, str]:
-    return wanted_tags(version, role=image.tags.get(identity.ROLE, identity.REPLICA_ROLE), attempt=identity.attempt_of(image.tags))
+    role, attempt = image.tags.get(identity.ROLE, identity.REPLICA_ROLE), identity.attempt_of(image.tags)
+    return wanted_tags(version, role=role, attempt=attempt, found=was_there(image))
 
 
 def _present(version: Version, view: RegionView, image: Image) -> dict[str, Mapping[str, str]]:
@@ -125,13 +124,44 @@ def _wrong(present: Mapping[str, Mapping[str, str]], wanted: Mapping[str, str]) 
     return {resource for resource, tags in present.items() if any(tags.get(key) != value for key, value in wanted.items())}
 
 
-def _stale(tags: Mapping[str, str], wanted: Mapping[str, str], observed: Observed) -> set[str]:
+def _removals(
+    view: RegionView, image: Image, present: Mapping[str, Mapping[str, str]], wanted: Mapping[str, str], observed: Observed
+) -> list[RemoveTags]:
+    """One for all resources of which the same may be removed; the image's last, as its tags say what may go from its snapshots."""
+    found: dict[frozenset[str] | None, dict[str, set[str]]] = {}
+    for resource, tags in present.items():
+        removable = _removable(image, resource)
+        stale = _stale(tags, wanted, observed, removable) | {identity.ADDED} & tags.keys() - wanted.keys()
+        if stale:
+            found.setdefault(removable, {})[resource] = stale
+    return [
+        RemoveTags(view.place, tuple(sorted(stale)), tuple(sorted(set().union(*stale.values()))))
+        for stale in sorted(found.values(), key=lambda stale: image.image_id in stale)
+    ]
+
+
+def _removable(image: Image, resource: str) -> frozenset[str] | None:
+    """Of the tags of `spec.tags` those that may go once they are no longer declared; None: all of them.
+
+    What an image that was there before had itself stays with it, and so it does on its snapshots.
+    """
+    if not was_there(image):
+        return None
+    noted = noted_tags.read(image.tags)
+    return frozenset(noted.image if resource == image.image_id else noted.snapshots)
+
+
+def _stale(tags: Mapping[str, str], wanted: Mapping[str, str], observed: Observed, removable: frozenset[str] | None) -> set[str]:
     """What we have set before and nobody declares any more; notes that are gone; and the mark of a release that was taken back."""
     before = {key for key in observed.tag_keys if not key.startswith((identity.PREFIX, "aws:"))} - wanted.keys()
+    if removable is not None:
+        before &= removable
     return (before | {identity.RELEASED, identity.NOTES} - wanted.keys()) & tags.keys()
 
 
-def _room_first(present: Mapping[str, Mapping[str, str]], wanted: Mapping[str, str], actions: list[Action]) -> list[Action]:
-    """New tags before old ones go, except where both at once would be too many."""
+def _in_order(image: Image, present: Mapping[str, Mapping[str, str]], wanted: Mapping[str, str], actions: list[Action]) -> list[Action]:
+    """New tags before old ones go. The other way round where both at once would be too many, and where the new ones no longer note that an
+    old one may go.
+    """
     full = any(len(tags.keys() | wanted.keys()) > MAX_TAGS for tags in present.values())
-    return sorted(actions, key=lambda action: not isinstance(action, RemoveTags)) if full else actions
+    return sorted(actions, key=lambda action: not isinstance(action, RemoveTags)) if full or was_there(image) else actions

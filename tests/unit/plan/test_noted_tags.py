@@ -109,8 +109,35 @@ def test_what_is_declared_later_is_noted_in_the_call_that_sets_it_and_what_no_lo
     seen = observed(view(image, snapshots=(part,)), tag_keys=frozenset({"cost", "team"}))
     assert tags.look(OF, PARIS, image, seen)[0] == ()
     assert tags.look(later, PARIS, image, seen)[0] == (
-        SetTags(place(), ("ami-1", "snap-1"), {"stage": "prod", identity.ADDED: "stage / stage"}),
         RemoveTags(place(), ("ami-1", "snap-1"), ("cost",)),
+        SetTags(place(), ("ami-1", "snap-1"), {"stage": "prod", identity.ADDED: "stage / stage"}),
     )
     without = replace(OF, tags={"team": "web"})
     assert tags.look(without, PARIS, image, seen)[0] == (RemoveTags(place(), ("ami-1", "snap-1"), ("cost", identity.ADDED)),)
+
+
+@pytest.mark.parametrize(
+    ("had", "parts"),
+    [
+        pytest.param({}, {}, id="neither had it"),
+        pytest.param({"cost": "1"}, {}, id="the image had it"),
+        pytest.param({}, {"cost": "1"}, id="the snapshot had it"),
+        pytest.param({"cost": "1"}, {"cost": "1"}, id="both had it"),
+    ],
+)
+@pytest.mark.parametrize("budget", range(4))
+def test_a_key_that_is_no_longer_declared_goes_only_from_what_lacked_it_before(
+    had: Mapping[str, str], parts: Mapping[str, str], budget: int
+) -> None:
+    world, without = adopted(had, parts), replace(OF, tags={})
+    controller = Controller(world, without, tag_keys=frozenset({"cost", "team"}))
+    world.budget = budget
+    with suppress(Stopped):
+        controller.converge()
+    world.budget = None
+    controller.converge()
+    image, part = world.images[PARIS]["ami-1"].tags, world.snapshots[PARIS]["snap-1"].tags
+    # What the spec has replaced does not come back.
+    assert {key: image[key] for key in ("cost", "team") if key in image} == dict.fromkeys(had, "42")
+    assert {key: part[key] for key in ("cost", "team") if key in part} == dict.fromkeys(parts, "42")
+    assert identity.ADDED not in image.keys() | part.keys()

@@ -569,6 +569,18 @@ def test_adoption_leaves_a_snapshot_alone_that_belongs_to_another_object() -> No
     assert take.resource_ids == ("ami-source",)
 
 
+def test_a_source_that_is_adopted_keeps_its_name_also_when_it_is_taken_back() -> None:
+    source = Finding(HOME, Reason.SUCCEEDED, "image", image=source_ami(tags={"Name": "theirs"}))
+    (take,) = look(observed(source=source_facts(image=source.image)), ADOPT, source).actions
+    assert isinstance(take, SetTags)
+    ours = source_ami(name=ADOPT.name, description=ADOPT.description, tags={"Name": "theirs", **take.tags})
+    assert ours.tags["Name"] == "theirs"
+    assert not look(observed(view(ours, region=HOME)), ADOPT, source).actions
+    (back, _) = look(observed(view(released(ours), region=HOME)), ADOPT, source).actions
+    assert isinstance(back, SetTags)
+    assert "Name" not in back.tags
+
+
 def test_an_adopting_region_waits_for_its_source() -> None:
     assert look(observed(), ADOPT, NOT_READY).reason is Reason.DEPENDENCY_NOT_READY
 
