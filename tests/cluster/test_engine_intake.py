@@ -19,7 +19,8 @@ from cluster.manifests import aws_account, golden_image, image_version, share_li
 from goldenami.api.kinds import AWS_ACCOUNT, GOLDEN_IMAGE, GROUP, IMAGE_VERSION, KINDS, RECONCILE_REQUESTED, VERSION, Key
 from goldenami.kube.client import MERGE_PATCH, Body, Kubernetes, path_of
 from goldenami.kube.connection import load_configuration
-from goldenami.kube.intake import login, make_registry
+from goldenami.kube.intake import make_registry
+from goldenami.kube.kopf_settings import login
 from goldenami.kube.seen import How
 from goldenami.kube.status import write_status
 from goldenami.local.kubernetes import ControlPlane, Programs

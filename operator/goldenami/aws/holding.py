@@ -27,22 +27,24 @@ _BAD_TOKENS = ("InvalidPaginationToken", "InvalidNextToken", "InvalidParameterVa
 OURS: "list[FilterTypeDef]" = [{"Name": "tag-key", "Values": [OWNER, RELEASED]}]
 
 
-def paged(read: Callable[[dict[str, Any]], Mapping[str, Any]], rows: str) -> list[Any]:
-    """All rows of a listing. A token that EC2 no longer takes starts it again from page one, once."""
+def paged(read: Callable[[dict[str, Any]], Mapping[str, Any]], rows: str, each: Callable[[Any], Any] = lambda row: row) -> list[Any]:
+    """All rows of a listing, each as `each` makes of it while its page is at hand. A token that EC2 no longer takes starts it again from
+    page one, once.
+    """
     try:
-        return _pages(read, rows)
+        return _pages(read, rows, each)
     except AwsError as error:
         if error.code not in _BAD_TOKENS:
             raise
-        return _pages(read, rows)
+        return _pages(read, rows, each)
 
 
-def _pages(read: Callable[[dict[str, Any]], Mapping[str, Any]], rows: str) -> list[Any]:
+def _pages(read: Callable[[dict[str, Any]], Mapping[str, Any]], rows: str, each: Callable[[Any], Any]) -> list[Any]:
     found: list[Any] = []
     more: dict[str, Any] = {}
     while True:
         answer = read(more)
-        found.extend(answer.get(rows, ()))
+        found.extend(map(each, answer.get(rows, ())))
         if not answer.get("NextToken"):
             return found
         more = {"NextToken": answer["NextToken"]}
@@ -193,7 +195,7 @@ class Holding:
 
     def _read_images(self) -> None:
         began = self._clock()
-        rows = paged(
+        images: list[Image] = paged(
             lambda more: self._calls.ec2(
                 self.place,
                 "DescribeImages",
@@ -202,9 +204,10 @@ class Holding:
                 ),
             ),
             "Images",
+            translate.image,
         )
         # A deregistered image is listed for a while, and is nothing any more.
-        listing = {row["ImageId"]: translate.image(row) for row in rows if row.get("State") != "deregistered"}
+        listing = {image.image_id: image for image in images if image.state != "deregistered"}
         with self._lock:
             self._note(self._images.merge(listing, began))
             self._image_of = {snapshot: name for name, image in self._images.values.items() for snapshot in image.snapshot_ids}
@@ -229,15 +232,16 @@ class Holding:
 
     def _read_snapshots(self) -> None:
         began = self._clock()
-        rows = paged(
+        snapshots: list[Snapshot] = paged(
             lambda more: self._calls.ec2(
                 self.place,
                 "DescribeSnapshots",
                 lambda ec2: ec2.describe_snapshots(OwnerIds=["self"], Filters=OURS, MaxResults=PAGE, **more),
             ),
             "Snapshots",
+            translate.snapshot,
         )
-        listing = {row["SnapshotId"]: translate.snapshot(row) for row in rows}
+        listing = {snapshot.snapshot_id: snapshot for snapshot in snapshots}
         with self._lock:
             differences = self._snapshots.merge(listing, began)
             # A copy's progress wakes nobody: who waits for it looks by itself.

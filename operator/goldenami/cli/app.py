@@ -124,10 +124,12 @@ def run_operator(
     variables, profiles, container and instance roles, AWS_ENDPOINT_URL.
     """
     from goldenami.controllers.health import PortUnusable
+    from goldenami.controllers.heap import give_back
     from goldenami.controllers.operator import run
     from goldenami.controllers.reconcilers import build
     from goldenami.kube.errors import KubeError
 
+    give_back()
     settings = settings_of(
         installation=installation,
         namespace=namespace,

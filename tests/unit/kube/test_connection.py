@@ -11,7 +11,7 @@ from kubernetes.config import incluster_config
 from goldenami.kube import connection
 from goldenami.kube.connection import load_configuration, own_namespace
 from goldenami.kube.errors import KubeForbidden
-from goldenami.kube.intake import login
+from goldenami.kube.kopf_settings import login
 
 ROTATED_SECONDS = 90
 """Longer than the library keeps a token that it has read."""
