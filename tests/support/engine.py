@@ -64,11 +64,19 @@ class Engine:
         return found
 
     def known(self) -> Mapping[Key, str]:
-        assert self.attention is not None
-        return self.attention.known_uids
+        """As the loop says it: what it changes cannot be gone through from here."""
+        attention, loop = self.attention, self.loop
+        assert attention is not None
+        assert loop is not None
+
+        async def say() -> Mapping[Key, str]:
+            return attention.known_uids
+
+        return asyncio.run_coroutine_threadsafe(say(), loop).result(5)
 
     def knows(self, key: Key) -> bool:
-        return key in self.known()
+        assert self.attention is not None
+        return self.attention.version_of(key) is not None
 
     def looked_after(self, key: Key) -> bool:
         return self.caretakers is not None and key in self.caretakers
