@@ -39,8 +39,8 @@ from goldenami.api.golden_image import GoldenImage
 from goldenami.api.image_version import ImageVersion
 from goldenami.api.kinds import GROUP, VERSION
 from goldenami.local.kubernetes import ControlPlane, KubectlError, Programs
-from support.kubernetes import serve_kinds
 from support.schemas import fields_of, nodes_of
+from support.serving import serve_kinds
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 

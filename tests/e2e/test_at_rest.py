@@ -12,8 +12,8 @@ from goldenami.local.aws import LocalAws
 from goldenami.local.aws.client import AuditedCall
 from goldenami.local.kubernetes import ControlPlane
 from goldenami.local.kubernetes.audit import is_write
-from support.kubernetes import CRDS
 from support.operator import AWAY, FAR, HOME, Body, World, eventually, operator
+from support.serving import CRDS
 
 IMAGES = 50
 REGIONS = (HOME, AWAY, FAR)

@@ -5,7 +5,7 @@ import urllib.request
 from datetime import datetime
 from typing import Any
 
-from support.operator import AWAY, HOME, OperatorProcess, World, snapshots_of, tags_of
+from support.operator import AWAY, HOME, SharedOperator, World, snapshots_of, tags_of
 from support.scenes import calls_since, declared, image_of, images_of, iv, look_again, newest_call, until
 
 GIB = 2**30
@@ -54,7 +54,7 @@ def test_each_version_and_the_family_say_what_their_snapshots_hold(corner: World
     assert (corner.get("goldenimage", name) or {})["status"]["madeAt"] == made
 
 
-def scraped(process: OperatorProcess) -> str:
+def scraped(process: SharedOperator) -> str:
     """What Prometheus is told."""
     said = next(line for line in process.log.read_text().splitlines() if "/metrics" in line)
     port = json.loads(said)["message"].rpartition(" ")[2]
@@ -68,7 +68,7 @@ def gauges(text: str, kind: str, world: World, name: str) -> dict[str, float]:
     return {line.partition("{")[0]: float(line.rpartition(" ")[2]) for line in text.splitlines() if labels in line}
 
 
-def test_get_and_prometheus_show_it(corner: World, name: str, shared_operator: OperatorProcess) -> None:
+def test_get_and_prometheus_show_it(corner: World, name: str, shared_operator: SharedOperator) -> None:
     corner.apply(declared(corner, name, notes="new kernel"))
     corner.ready(name)
     look_again(corner, name)

@@ -14,7 +14,7 @@ AT_ONCE = {"keepLast": 1, "retire": {"disableFor": "0s"}, "evidence": {"usageRep
 def moved(world: World, name: str, **spec: Any) -> tuple[str, str]:
     """The image of 1.0.0 in the world's account, and the account that 2.0.0 is made in; both are Ready, and published there."""
     other, spec = fresh_account(), {"regions": (HOME,), "aliases": [{"parameter": f"/{name}/{{channel}}"}], **spec}
-    world.apply(aws_account(f"other-{name}", other), declared(world, name, source=adopted(world), **spec))
+    world.apply(aws_account(f"other-{name}", other, world.aws), declared(world, name, source=adopted(world), **spec))
     world.ready(name)
     image = str(image_of(world, name)["ImageId"])
     newer = declared(world, name, version="2.0.0", source=adopted(world, other), **spec)

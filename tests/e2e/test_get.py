@@ -9,7 +9,7 @@ from goldenami.api.kinds import API_VERSION, RECONCILE_REQUESTED
 from goldenami.api.reasons import EventReason
 from goldenami.kube.client import Body
 from goldenami.local.aws.access import SECRET_ACCESS_KEY
-from support.operator import AWAY, HOME, OperatorProcess, World, eventually
+from support.operator import AWAY, HOME, SharedOperator, World, eventually
 from support.questions import declared, wait_noted
 
 DAY_SECONDS = 86_400.0
@@ -200,7 +200,7 @@ def test_a_repeated_event_is_counted_on_the_first(world: World) -> None:
     eventually(lambda: counted() == [("Resumed", 3), ("Suspended", 3)], "counted", told=lambda: f"{counted()}")
 
 
-def test_the_log_is_json_names_its_objects_and_holds_no_secret(world: World, shared_operator: OperatorProcess) -> None:
+def test_the_log_is_json_names_its_objects_and_holds_no_secret(world: World, shared_operator: SharedOperator) -> None:
     world.apply(declared(world, sharing={"accounts": [world.partner]}))
     world.ready()
     text = shared_operator.log.read_text()

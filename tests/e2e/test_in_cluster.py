@@ -23,8 +23,8 @@ import yaml
 
 from goldenami.local.aws import LocalAws
 from goldenami.local.kubernetes import Programs
-from support.kubernetes import CRDS
 from support.operator import eventually
+from support.serving import CRDS
 
 Body = dict[str, Any]
 

@@ -21,11 +21,11 @@ from goldenami.controllers.operator import Exit
 from goldenami.kube.lease import LeaseTiming
 from goldenami.local.aws import LocalAws
 from goldenami.local.kubernetes import ControlPlane, Programs
-from support.kubernetes import serve_kinds
 from support.launcher import launcher
 from support.operator import AWAY, FAR, HOME, Body, OperatorProcess, World, eventually
 from support.process import environment, running
 from support.questions import declared, mutations, newest_call
+from support.serving import serve_kinds
 
 COPY_SECONDS = 4.0
 REGIONS = (HOME, AWAY, FAR)

@@ -15,10 +15,10 @@ from goldenami.api.kinds import API_VERSION, AWS_ACCOUNT
 from goldenami.local.aws import LocalAws
 from goldenami.local.kubernetes import ControlPlane, KubectlError, Programs
 from goldenami.local.kubernetes.audit import AuditEntry
-from support.kubernetes import CRDS
 from support.operator import AWAY, HOME, Body, World, aws_account, eventually
 from support.process import environment, running
 from support.questions import declared, wait_noted
+from support.serving import CRDS
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 SYSTEM, USER = "goldenami-system", "system:serviceaccount:goldenami-system:goldenami"
@@ -86,7 +86,7 @@ def life(plane: ControlPlane, fast_aws: LocalAws, tmp_path_factory: pytest.TempP
 
 
 def live(world: World, key: str) -> None:
-    account = aws_account("build", world.account)
+    account = aws_account("build", world.account, world.aws)
     account["spec"]["namespaces"] = {"matchLabels": {"kubernetes.io/metadata.name": "images"}}  # one that selects all is not compared
     world.kubernetes.apply(AWS_ACCOUNT, account)
     replicas = [{"region": HOME}, {"region": AWAY, "kmsKeyId": key}]

@@ -6,7 +6,7 @@ from functools import partial
 from operator import itemgetter
 
 from goldenami.api.kinds import GOLDEN_IMAGE, IMAGE_VERSION
-from support.operator import AWAY, HOME, OperatorProcess, World, eventually
+from support.operator import AWAY, HOME, SharedOperator, World, eventually
 from support.questions import calls, declared, fence, looks, newest_call
 
 REQUESTED = "goldenami.dev/reconcile-requested"
@@ -43,7 +43,7 @@ def requests(world: World) -> list[tuple[str, str, str]]:
             "/".join(filter(None, (entry["resource"], entry["subresource"]))),
             entry["name"],
         )
-        for entry in sorted(world.plane.audit(), key=itemgetter("received"))
+        for entry in sorted(world.plane.audit(world.namespace), key=itemgetter("received"))
         if entry["namespace"] == world.namespace and entry["name"]
     ]
 
@@ -71,7 +71,7 @@ def test_a_request_is_one_look_with_fresh_reads_recorded_by_the_image_and_its_ve
     assert all(listings(world)[region] > before[region] for region in before)
 
 
-def test_the_same_value_again_is_no_request_and_another_one_is(world: World, shared_operator: OperatorProcess) -> None:
+def test_the_same_value_again_is_no_request_and_another_one_is(world: World, shared_operator: SharedOperator) -> None:
     world.apply(declared(world, interval="1h"))
     world.ready()
     world.ready("web-1.0.0", "imageversion")
@@ -149,7 +149,7 @@ def test_a_look_begins_with_reading_the_object(world: World) -> None:
     assert ("get", "imageversions", "web-1.0.0") in of_version[passed_on:told]
 
 
-def test_a_version_is_read_by_its_own_looks_alone(world: World, shared_operator: OperatorProcess) -> None:
+def test_a_version_is_read_by_its_own_looks_alone(world: World, shared_operator: SharedOperator) -> None:
     """A family of a hundred versions is one listing a look, not a hundred requests."""
     world.apply(declared(world, interval="1h"))
     world.ready()
@@ -165,10 +165,10 @@ def test_a_version_is_read_by_its_own_looks_alone(world: World, shared_operator:
     assert looks(shared_operator, world) >= 5
 
 
-def test_an_account_is_read_when_it_changes_and_not_at_each_look(world: World, shared_operator: OperatorProcess) -> None:
+def test_an_account_is_read_when_it_changes_and_not_at_each_look(world: World, shared_operator: SharedOperator) -> None:
     def counted() -> tuple[int, int, int]:
         """How often the AWSAccount was read; looks at it, which begin so; and looks at its users."""
-        read = [entry for entry in world.plane.audit() if (entry["verb"], entry["name"]) == ("get", world.account_ref)]
+        read = [entry for entry in world.plane.audit(world.account_ref) if (entry["verb"], entry["name"]) == ("get", world.account_ref)]
         about = {"kind": "AWSAccount", "name": world.account_ref}
         own = sum("result" in line and about.items() <= line.items() for line in shared_operator.lines())
         return len(read), own, looks(shared_operator, world) + looks(shared_operator, world, "ImageVersion", "web-1.0.0")

@@ -23,8 +23,8 @@ from goldenami.kube.errors import KubeInvalid
 from goldenami.local.aws import LocalAws, lab
 from goldenami.local.aws.clock import Clock
 from goldenami.local.kubernetes import ControlPlane, Programs
-from support.kubernetes import CRDS
 from support.operator import HOME, eventually, tags_of
+from support.serving import CRDS
 from support.stepped import Stepped
 
 ACCOUNT, PARTNER = "711111111111", "722222222222"

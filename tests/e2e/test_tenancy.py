@@ -8,7 +8,7 @@ import pytest
 
 from goldenami.api.kinds import AWS_ACCOUNT
 from goldenami.kube.client import MERGE_PATCH, Body, path_of
-from support.operator import HOME, OperatorProcess, World, aws_account, eventually
+from support.operator import HOME, SharedOperator, World, aws_account, eventually
 from support.questions import declared, fence, looks, mutations
 
 HEALED_SECONDS = 5.0
@@ -26,7 +26,7 @@ def replace_account(world: World, account: str, **spec: object) -> None:
 
 
 def create_account(world: World, account: str, **spec: object) -> None:
-    body = aws_account(world.account_ref, account)
+    body = aws_account(world.account_ref, account, world.aws)
     world.kubernetes.apply(AWS_ACCOUNT, {**body, "spec": {**body["spec"], **spec}})
 
 
@@ -35,7 +35,7 @@ def label_namespace(world: World, **labels: str) -> None:
     world.kubernetes.call("PATCH", path, body={"metadata": {"labels": labels}}, content_type=MERGE_PATCH)
 
 
-def test_an_edited_share_list_has_its_users_looked_at_and_nobody_else(world: World, shared_operator: OperatorProcess) -> None:
+def test_an_edited_share_list_has_its_users_looked_at_and_nobody_else(world: World, shared_operator: SharedOperator) -> None:
     source = {"image": {"id": world.seed(name="base")}}
     users = [declared(world, f"user-{n}", source=source, interval="1h", sharing={"shareListRefs": [{"name": "partners"}]}) for n in (1, 2)]
     world.apply(world.share_list("partners", world.partner), *users, declared(world, "bystander", source=source, interval="1h"))
@@ -102,7 +102,7 @@ def test_a_namespace_that_the_account_does_not_admit_is_told_the_fix_and_its_lab
 def test_credentials_that_lead_to_another_account_than_declared_write_nothing(world: World) -> None:
     """Without a role the operator's own identity is used, which belongs elsewhere."""
     world.plane.run_kubectl("delete", "awsaccount", world.account_ref)
-    body = aws_account(world.account_ref, world.account)
+    body = aws_account(world.account_ref, world.account, world.aws)
     del body["spec"]["roleArn"]
     world.kubernetes.apply(AWS_ACCOUNT, body)
     world.apply(declared(world))
@@ -115,9 +115,10 @@ def test_credentials_that_lead_to_another_account_than_declared_write_nothing(wo
 
 @pytest.mark.parametrize("sent", [None, "another"], ids=["none is sent", "a wrong one is sent"])
 def test_a_role_that_wants_an_external_id_is_told_by_its_arn_and_the_right_id_heals_it(world: World, sent: str | None) -> None:
-    arn = f"arn:aws:iam::{world.account}:role/goldenami"
+    # Another role than the operator may have taken on already.
+    arn = f"arn:aws:iam::{world.account}:role/wants-an-external-id"
     world.aws.lab.settings(roles={**world.aws.lab.settings()["roles"], arn: "golden-images"})
-    replace_account(world, world.account, **({"externalId": sent} if sent else {}))
+    replace_account(world, world.account, roleArn=arn, **({"externalId": sent} if sent else {}))
     world.apply(declared(world, replicas=[{"region": HOME}]))
     condition = world.reason("CredentialsInvalid", condition="AccountsReady")
     assert "AssumeRole" in condition["message"]

@@ -5,6 +5,7 @@
 """
 
 import itertools
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -15,7 +16,15 @@ from botocore.exceptions import ClientError
 from goldenami.local.aws import LocalAws
 
 CLOCK_SCALE = 60.0  # a copy of twenty seconds takes a third of one
-_numbers = itertools.count(300_000_000_001)
+
+
+def account_numbers(first: int) -> Iterator[int]:
+    """From there on, and none that another worker of the run takes: one operator looks after the accounts of all of them."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+    return itertools.count(first + 1_000_000 * int(worker))
+
+
+_numbers = account_numbers(300_000_000_001)
 
 NewAccount = Callable[[], str]
 

@@ -1,23 +1,21 @@
-"""Fixtures: one real control plane for all tests of all workers, a namespace for each, and our CRDs in it.
+"""Fixtures: two real control planes for all tests of all workers, one of them served by an operator, and a namespace for each test.
 
 A test that stops, pauses or wipes a control plane starts its own (`ControlPlane.start()`, 3 s), so that the others keep theirs.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
 import uuid
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
 from goldenami.local.kubernetes import ControlPlane, Lookup, Programs
+from support.keeper import Said, kept
 from support.operator import administrator
-
-CRDS = Path(__file__).resolve().parents[2] / "crds"
+from support.serving import serve_kinds
 
 
 @pytest.fixture(scope="session")
@@ -31,45 +29,30 @@ def programs(pytestconfig: pytest.Config) -> Programs:
 
 
 @pytest.fixture(scope="session")
-def control_plane(programs: Programs, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    """Shared by the whole run, with our kinds. Make nothing cluster-wide in it, not even for a moment: operators of other tests see it."""
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of all workers of a run."""
     folder = tmp_path_factory.getbasetemp()
-    with _of_all_workers(folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder, programs) as plane:
-        yield plane
-
-
-@contextmanager
-def _of_all_workers(folder: Path, programs: Programs) -> Iterator[ControlPlane]:
-    """Started by the worker that needs it first, which stops it once no other uses it: a start costs four seconds of processor time, and
-    one that does nothing another each minute. The kernel lets go of a worker's locks, however it ends."""
-    with ExitStack() as owned, (folder / "control-plane-users").open("a+", encoding="utf-8") as users:
-        with (folder / "control-plane-starts").open("a", encoding="utf-8") as starts:
-            fcntl.flock(starts, fcntl.LOCK_EX)
-            fcntl.flock(users, fcntl.LOCK_SH)  # an owner that is about to stop its own is waited for
-            users.seek(0)
-            place = users.read()
-            if place:
-                plane = ControlPlane.attach(Path(place), programs=programs)
-            else:
-                plane = owned.enter_context(ControlPlane.start(programs=programs))
-                serve_kinds(plane)
-                users.write(str(plane.folder))
-                users.flush()
-        yield plane
-        if place:
-            fcntl.flock(users, fcntl.LOCK_UN)  # said, since a fork of this process may hold the file open
-        else:
-            fcntl.flock(users, fcntl.LOCK_EX)
-            users.truncate(0)
-            owned.close()
+    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
 
 
 @pytest.fixture(scope="session")
-def served_plane(programs: Programs) -> Iterator[ControlPlane]:
-    """Another one, with our kinds: all of its namespaces are served by the shared operator, and by no other."""
-    with ControlPlane.start(programs=programs) as plane:
-        serve_kinds(plane)
-        yield plane
+def control_plane(programs: Programs, run_folder: Path) -> Iterator[ControlPlane]:
+    """Shared by the whole run, with our kinds. Make nothing cluster-wide in it, not even for a moment: operators of other tests see it."""
+    with kept("bare", run_folder) as said:
+        yield ControlPlane.attach(Path(said["plane"]), programs=programs)
+
+
+@pytest.fixture(scope="session")
+def served(programs: Programs, run_folder: Path) -> Iterator[Said]:
+    """Shared by the whole run: a plane all of whose namespaces one operator serves, and what its keeper says of them."""
+    with kept("served", run_folder) as said:
+        yield said
+
+
+@pytest.fixture(scope="session")
+def served_plane(served: Said, programs: Programs) -> ControlPlane:
+    """That plane, with our kinds: no other operator serves anything in it."""
+    return ControlPlane.attach(Path(served["plane"]), programs=programs)
 
 
 @pytest.fixture
@@ -79,13 +62,6 @@ def own_plane(programs: Programs) -> Iterator[ControlPlane]:
         serve_kinds(plane)
         plane.run_kubectl("create", "namespace", "images")
         yield plane
-
-
-def serve_kinds(plane: ControlPlane) -> None:
-    """Returns once objects of `crds/` can be made."""
-    plane.run_kubectl("apply", "--server-side", "-f", CRDS)
-    plane.run_kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", CRDS)
-    plane.restart_controller_manager()  # else our kinds' children are collected only after up to 30 s
 
 
 @pytest.fixture

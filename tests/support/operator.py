@@ -59,12 +59,40 @@ def eventually(
 
 
 @dataclass
-class OperatorProcess:
+class OperatorLog:
+    """What a `goldenami operator` has written."""
+
+    log: Path
+
+    def lines(self) -> list[Body]:
+        """The JSON log so far."""
+        return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
+
+    def tail(self) -> str:
+        return "\n".join(self.log.read_text().splitlines()[-25:]) if self.log.exists() else "(no log)"
+
+
+@dataclass
+class SharedOperator(OperatorLog):
+    """One that another process keeps."""
+
+    pid: int
+
+    @property
+    def running(self) -> bool:
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return False
+        return True
+
+
+@dataclass
+class OperatorProcess(OperatorLog):
     """One `goldenami operator`."""
 
     arguments: tuple[str, ...]
     environment: Mapping[str, str]
-    log: Path
     process: Launched | None = None
 
     def start(self) -> OperatorProcess:
@@ -87,12 +115,28 @@ class OperatorProcess:
     def running(self) -> bool:
         return self.process is not None and self.process.poll() is None
 
-    def lines(self) -> list[Body]:
-        """The JSON log so far."""
-        return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
 
-    def tail(self) -> str:
-        return "\n".join(self.log.read_text().splitlines()[-25:]) if self.log.exists() else "(no log)"
+def command_of(
+    plane: ControlPlane,
+    aws: LocalAws,
+    *,
+    account: str,
+    namespace: str = "",
+    installation: str = "tests",
+    interval: str = RESYNC,
+    workers: int = 8,
+) -> tuple[tuple[str, ...], dict[str, str]]:
+    """What follows `goldenami` on the command line, and the environment."""
+    environment = {
+        **os.environ,
+        **aws.environment(account),
+        "KUBECONFIG": str(plane.kubeconfig),
+        "POD_NAME": f"operator-{account}",
+        **({"POD_NAMESPACE": namespace} if namespace else {}),
+    }
+    only = ("--namespace", namespace) if namespace else ()
+    settings = ("--installation", installation, "--interval", interval, "--metrics-port", "0", "--workers", str(workers))
+    return ("operator", *settings, *only), environment
 
 
 @contextmanager
@@ -107,17 +151,8 @@ def operator(
     interval: str = RESYNC,
 ) -> Iterator[OperatorProcess]:
     """A running operator, stopped at the end. With a namespace it serves only that one, and holds a Lease there."""
-    lease = {"POD_NAMESPACE": namespace} if namespace else {}
-    environment = {
-        **os.environ,
-        **aws.environment(account),
-        "KUBECONFIG": str(plane.kubeconfig),
-        "POD_NAME": f"operator-{account}",
-        **lease,
-    }
-    arguments = ("--installation", installation, "--interval", interval, "--metrics-port", "0", "--workers", "8")
-    only = ("--namespace", namespace) if namespace else ()
-    process = OperatorProcess((*arguments, *only), environment, folder / "operator.log").start()
+    arguments, environment = command_of(plane, aws, account=account, namespace=namespace, installation=installation, interval=interval)
+    process = OperatorProcess(folder / "operator.log", arguments[1:], environment).start()
     try:
         yield process
     finally:
@@ -316,23 +351,21 @@ def fast_aws() -> Iterator[LocalAws]:
 
 
 @pytest.fixture(scope="session")
-def shared_operator(served_plane: ControlPlane, fast_aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OperatorProcess]:
-    """One operator for all tests that neither stop nor watch the process; each works through an AWSAccount of its own."""
-    folder = tmp_path_factory.mktemp("operator")
-    with operator(served_plane, fast_aws, folder, account="999999999999") as process:
-        yield process
+def shared_operator(served: Mapping[str, str]) -> SharedOperator:
+    """One for all tests, of all workers, that neither stop nor watch the process; each works through an AWSAccount of its own."""
+    return SharedOperator(Path(served["log"]), int(served["pid"]))
 
 
 @pytest.fixture
 def world(
-    served_plane: ControlPlane, fast_aws: LocalAws, shared_operator: OperatorProcess, new_account: Callable[[], str]
+    served_plane: ControlPlane, fast_aws: LocalAws, shared_operator: SharedOperator, new_account: Callable[[], str]
 ) -> Iterator[World]:
     """A corner of the shared operator's world."""
     account, partner = new_account(), new_account()
     namespace, name = f"test-{uuid.uuid4().hex[:10]}", f"account-{uuid.uuid4().hex[:8]}"
     found = World(served_plane, fast_aws, namespace, account, partner, account_ref=name, tail=shared_operator.tail)
     found.create_namespace()
-    found.apply(aws_account(name, account))
+    found.apply(aws_account(name, account, fast_aws))
     yield found
     if not shared_operator.running:
         raise AssertionError(f"the operator ended:\n{shared_operator.tail()}")
@@ -348,10 +381,12 @@ LINGERING = 2
 _ended: list[World] = []
 
 
-def aws_account(name: str, account: str) -> Body:
+def aws_account(name: str, account: str, aws: LocalAws) -> Body:
+    """That account of that local AWS, whichever one the operator itself is told of."""
+    role = f"arn:aws:iam::{account}:role/goldenami"
     return {
         "apiVersion": "goldenami.dev/v1alpha1",
         "kind": "AWSAccount",
         "metadata": {"name": name},
-        "spec": {"accountId": account, "roleArn": f"arn:aws:iam::{account}:role/goldenami", "namespaces": {}},
+        "spec": {"accountId": account, "roleArn": role, "endpointUrl": aws.endpoint_url, "namespaces": {}},
     }

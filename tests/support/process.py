@@ -23,7 +23,7 @@ def environment(kubeconfig: Path, aws: LocalAws, account: str, **more: str) -> E
 def running(log: Path, surroundings: Environment, *arguments: str, metrics_port: int = -1) -> Iterator[OperatorProcess]:
     """An operator from its start to its end, which is quick and orderly unless the test ended it before."""
     fixed = ("--interval", "10s", "--metrics-port", str(metrics_port), "--workers", "8")
-    process = OperatorProcess((*fixed, *arguments), surroundings, log).start()
+    process = OperatorProcess(log, (*fixed, *arguments), surroundings).start()
     try:
         yield process
     finally:

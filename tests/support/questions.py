@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from support.operator import Body, OperatorProcess, World, eventually
+from support.operator import Body, OperatorLog, World, eventually
 
 
 def declared(world: World, name: str = "web", **spec: Any) -> Body:
@@ -29,7 +29,7 @@ def mutations(world: World, since: int = 0) -> list[str]:
     return calls(world, since, mutating=True)
 
 
-def looks(process: OperatorProcess, world: World, kind: str = "GoldenImage", name: str = "web") -> int:
+def looks(process: OperatorLog, world: World, kind: str = "GoldenImage", name: str = "web") -> int:
     """How many looks at an object the operator has logged."""
     about = {"kind": kind, "namespace": world.namespace, "name": name}
     return sum("result" in line and about.items() <= line.items() for line in process.lines())

@@ -14,21 +14,22 @@ from goldenami.api.kinds import RECONCILE_REQUESTED
 from goldenami.local.aws import LocalAws
 from goldenami.local.aws.client import AuditedCall
 from goldenami.local.kubernetes import ControlPlane
-from support.operator import AWAY, HOME, Body, OperatorProcess, World, aws_account, eventually, tags_of
+from support.aws import account_numbers
+from support.operator import AWAY, HOME, Body, SharedOperator, World, aws_account, eventually, tags_of
 
 MAKING = ("CopyImage", "CreateImage", "RegisterImage")
-_numbers = itertools.count(600_000_000_001)
+_numbers = account_numbers(600_000_000_001)
 _names = itertools.count(1)
 
 
 @pytest.fixture(scope="module")
-def corner(served_plane: ControlPlane, fast_aws: LocalAws, shared_operator: OperatorProcess) -> Iterator[World]:
+def corner(served_plane: ControlPlane, fast_aws: LocalAws, shared_operator: SharedOperator) -> Iterator[World]:
     """One world for all tests of a module that each look at a family of their own: `name` gives them one."""
     namespace, name = f"corner-{uuid.uuid4().hex[:10]}", f"corner-{uuid.uuid4().hex[:8]}"
     account, partner = fresh_account(), fresh_account()
     world = World(served_plane, fast_aws, namespace, account, partner, account_ref=name, tail=shared_operator.tail)
     world.create_namespace()
-    world.apply(aws_account(name, account))
+    world.apply(aws_account(name, account, fast_aws))
     yield world
     world.delete_all()
     world.vanish()

@@ -53,12 +53,14 @@ def has_marker(path: Path, marker: str) -> bool:
         return any(marker in line for line in lines)
 
 
-def entries(path: Path) -> Iterator[AuditEntry]:
-    """The requests for resources in that log, oldest first."""
+def entries(path: Path, about: str = "") -> Iterator[AuditEntry]:
+    """The requests for resources in that log, oldest first. With `about`, those only in whose line this text is."""
     with path.open(encoding="utf-8") as lines:
         for line in lines:
             if not line.endswith("\n"):  # still being written
                 return
+            if about not in line:
+                continue
             event = json.loads(line)
             reference = event.get("objectRef")
             if reference is not None:

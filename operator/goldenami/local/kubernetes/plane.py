@@ -111,15 +111,18 @@ class ControlPlane:
             raise KubectlError(done.stderr.strip() or f"kubectl {words[0] if words else ''} ended with code {done.returncode}")
         return done.stdout
 
-    def audit(self) -> list[AuditEntry]:
-        """Every request for a resource that was answered until now, oldest first; watches appear when they end."""
+    def audit(self, about: str = "") -> list[AuditEntry]:
+        """Every request for a resource that was answered until now, oldest first; watches appear when they end.
+
+        With `about`, a name perhaps, those only in which this text is: a log of many tests is long.
+        """
         if not self._record:
             raise ControlPlaneError("this control plane keeps no audit log; it was started with audit=False")
         # The line of a request may be written just after its answer: one more request, once logged, comes after all of them.
         marker = f"marker={uuid.uuid4()}"
         self._get(f"/version?{marker}")
         self._wait_until(lambda: has_marker(self.audit_log, marker), "the audit log does not catch up")
-        return list(entries(self.audit_log))
+        return list(entries(self.audit_log, about))
 
     def pause_apiserver(self) -> None:
         """Freezes it: connections stay open and get no answer."""
