@@ -140,7 +140,8 @@ class Caretakers:
 
     def _caretaker(self, key: Key) -> Caretaker:
         caretaker = self._caretakers.get(key)
-        if caretaker is None:
+        # One that has just ended is forgotten in the loop's next turn, and hears nothing any more.
+        if caretaker is None or self._tasks[key].done():
             caretaker = Caretaker(key, self._look, enter=self._slot, pace=self._pace, chance=self._chance)
             self._caretakers[key] = caretaker
             task = self._loop.create_task(caretaker.run())
@@ -149,13 +150,15 @@ class Caretakers:
         return caretaker
 
     def _forget(self, key: Key, task: "asyncio.Task[None]") -> None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            LOG.error("the caretaker of an object failed and is replaced", exc_info=error, extra=logs.about(key))
         if self._tasks.get(key) is not task:
             return
         del self._tasks[key], self._caretakers[key]
         self._observer.forgotten(key)
-        if not task.cancelled() and (error := task.exception()) is not None:
+        if error is not None:
             # Only a bug of the caretaker itself can end here; the object must not be left alone because of it.
-            LOG.error("the caretaker of an object failed and is replaced", exc_info=error, extra=logs.about(key))
             self.wake_soon(key, self._pace.backoff_cap_seconds)
 
     @contextlib.asynccontextmanager

@@ -304,6 +304,27 @@ def test_an_object_created_again_while_its_predecessor_is_found_gone_is_looked_a
     assert bench.looks[WEB] == at(0, 10)
 
 
+def test_an_object_created_again_when_its_predecessor_was_just_found_gone_is_looked_at() -> None:
+    """The sighting waits in the loop while the last look ends: then nobody looks after the object any more, and is not forgotten yet."""
+    bench = Bench()
+    bench.outcome = lambda key: Outcome(gone=len(bench.looks[key]) == 1)
+
+    async def scene() -> None:
+        async def run(work: Callable[[], Outcome]) -> Outcome:
+            outcome = await bench.run(work)
+            if outcome.gone:
+                asyncio.get_running_loop().call_soon(caretakers.wake, WEB)
+            return outcome
+
+        caretakers = Caretakers({"GoldenImage": bench.reconcile}, run=run, pace=EXACT)
+        caretakers.wake(WEB)
+        await asyncio.sleep(1)
+        assert WEB in caretakers
+
+    on_virtual_time(scene())
+    assert bench.looks[WEB] == at(0, 0)
+
+
 @pytest.mark.parametrize(
     ("objects", "last_look"),
     [
