@@ -61,8 +61,7 @@ class Lanes:
         """The same, where a place that takes longer than `seconds` has what `late` says of it, while its work goes on.
 
         One that hangs holds up no other then, and is late at once for whoever asks before that work is done. Where there is one place
-        only, nobody else waits for it, and it has the time that it takes. What is `at_hand` is a matter of microseconds, which a thread
-        of its own would only make ten times as many.
+        only, nobody else waits for it, and it has the time that it takes. What is `at_hand` needs no waiting, and gets no thread.
         """
         chosen = list(dict.fromkeys(places))
         if len(chosen) == 1:

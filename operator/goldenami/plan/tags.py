@@ -101,7 +101,7 @@ def look(version: Version, region: str, image: Image, observed: Observed) -> tup
     adopted = image.tags.get(identity.ROLE) == identity.ADOPTED_ROLE
     if image.description != version.description and (version.description_declared or not adopted):
         actions.append(SetDescription(view.place, image.image_id, version.description))
-    return (*_in_order(image, present, wanted, actions),), ()
+    return (*_in_order(present, wanted, actions),), ()
 
 
 def _wanted(version: Version, image: Image) -> dict[str, str]:
@@ -159,9 +159,10 @@ def _stale(tags: Mapping[str, str], wanted: Mapping[str, str], observed: Observe
     return (before | {identity.RELEASED, identity.NOTES} - wanted.keys()) & tags.keys()
 
 
-def _in_order(image: Image, present: Mapping[str, Mapping[str, str]], wanted: Mapping[str, str], actions: list[Action]) -> list[Action]:
+def _in_order(present: Mapping[str, Mapping[str, str]], wanted: Mapping[str, str], actions: list[Action]) -> list[Action]:
     """New tags before old ones go. The other way round where both at once would be too many, and where the new ones no longer note that an
     old one may go.
     """
     full = any(len(tags.keys() | wanted.keys()) > MAX_TAGS for tags in present.values())
-    return sorted(actions, key=lambda action: not isinstance(action, RemoveTags)) if full or was_there(image) else actions
+    noted_anew = any(isinstance(action, SetTags) and identity.ADDED in action.tags for action in actions)
+    return sorted(actions, key=lambda action: not isinstance(action, RemoveTags)) if full or noted_anew else actions

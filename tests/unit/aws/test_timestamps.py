@@ -1,6 +1,5 @@
 """Times in answers are what botocore makes of them, in whatever form a service sends them."""
 
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -19,7 +18,6 @@ from goldenami.aws.sessions import timestamp
 def test_a_time_is_read_as_botocore_reads_it(sent: Any) -> None:
     read, theirs = timestamp(sent), parse_timestamp(sent)
     assert (read, read.utcoffset()) == (theirs, theirs.utcoffset())
-    assert read - theirs == timedelta(0)
 
 
 @pytest.mark.parametrize("sent", ["yesterday, or so", "2026-13-41T08:00:00Z", ""])
