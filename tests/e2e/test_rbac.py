@@ -23,6 +23,9 @@ from support.serving import CRDS
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 SYSTEM, USER = "goldenami-system", "system:serviceaccount:goldenami-system:goldenami"
 
+CLOSED = "af-south-1"
+"""A region that has to be opted in to."""
+
 Right = tuple[str, str, str]
 """API group, resource with its subresource, verb."""
 
@@ -31,7 +34,6 @@ GRANTED_UNUSED = {
 }
 
 ACTIONS_UNUSED = {
-    "ec2:DescribeRegions": "a region that refuses the credentials: whether it is enabled",
     "ec2:EnableImage": "a region that is declared again while its image is disabled",
     "ec2:DescribeLaunchTemplateVersions": "only where there are launch templates",
     "ec2:CancelImportTask": "an import of a disk that nobody finished",
@@ -113,6 +115,9 @@ def live(world: World, key: str) -> None:
     world.apply(web, kept, instance, disk)
     world.reason("DependencyNotReady")
     world.apply(world.share_list("partners", world.partner))
+    world.apply(declared(world, "beyond", replicas=[{"region": HOME}, {"region": CLOSED}]))
+    world.reason("RegionNotEnabled", "beyond")
+    world.delete("goldenimage", "beyond")
     names = ("web", "kept", "vm", "disk")
     for name in names:
         world.ready(name)
