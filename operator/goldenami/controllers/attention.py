@@ -59,6 +59,14 @@ class Attention:
         known = self._known.get(key)
         return known is not None and known.signature.uid == uid
 
+    def mend(self) -> list[Key]:
+        """Wakes what is in sight and has no caretaker, and names it. There should be none; but one that is lost stays so until its next
+        edit, however often it is listed."""
+        unattended = [key for key in self._known if key not in self._gathered and not self._caretakers.attend(key)]
+        for key in unattended:
+            self._caretakers.wake(key)
+        return unattended
+
     def seen(self, seen: Seen) -> None:
         """Take note, and wake whoever is concerned."""
         if seen.how is How.DELETED:

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import contextvars
 import logging
+import math
 import random
 import secrets
 import time
@@ -92,6 +93,13 @@ class Caretakers:
 
     def __contains__(self, key: Key) -> bool:
         return key in self._caretakers
+
+    def attend(self, key: Key) -> bool:
+        """Whether somebody looks after the object and will look again, or nobody has to: kinds without a reconciler, and all at the end."""
+        if self._draining or key.kind not in self._reconcilers:
+            return True
+        caretaker = self._caretakers.get(key)
+        return caretaker is not None and not self._tasks[key].done() and (caretaker.looking or caretaker.deadline < math.inf)
 
     @property
     def looking(self) -> int:

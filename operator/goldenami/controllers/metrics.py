@@ -71,7 +71,9 @@ class Metrics:
         self.leader = self._gauge("leader_election_master_status", "1 while this process holds the Lease", ["name"])
         self._events = self._counter("goldenami_intake_events_total", "Sightings by the watch", ["kind", "how"])
         self.intake_restarts = self._counter("goldenami_intake_restarts_total", "Times the watch ended by itself and began anew", [])
-        self._corrections = self._counter("goldenami_sweep_corrections_total", "What the watch missed and the sweep found", ["kind", "how"])
+        self._corrections = self._counter(
+            "goldenami_sweep_corrections_total", "Objects that the watch missed, or that nobody looked after", ["kind", "how"]
+        )
         self.sweeps = self._counter("goldenami_sweeps_total", "Sweeps, by result", ["result"])
         self._gauge("goldenami_build_info", "Always 1", ["version"]).labels(__version__).set(1)
 
@@ -144,9 +146,9 @@ class Metrics:
         """The watch saw something."""
         self._events.labels(seen.key.kind, seen.how.value).inc()
 
-    def corrected(self, seen: Seen) -> None:
-        """The sweep found something."""
-        self._corrections.labels(seen.key.kind, seen.how.value).inc()
+    def corrected(self, key: Key, how: str) -> None:
+        """The sweep found something: how it came into sight, or that it was `unattended`."""
+        self._corrections.labels(key.kind, how).inc()
 
     def requested(self, *, method: str, host: str, code: str, seconds: float) -> None:  # noqa: ARG002 -- the port says how long; nobody counts it
         """A request to Kubernetes ended; `kube.client.RequestObserver`."""

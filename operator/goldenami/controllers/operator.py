@@ -9,7 +9,6 @@ import contextlib
 import enum
 import logging
 import os
-import random
 import signal
 import threading
 import time
@@ -25,23 +24,18 @@ from goldenami.controllers.caretakers import Caretakers, in_threads
 from goldenami.controllers.health import HealthServer
 from goldenami.controllers.metrics import Metrics
 from goldenami.controllers.settings import Settings
+from goldenami.controllers.sweeping import Sweeping
 from goldenami.kube.client import Kubernetes
 from goldenami.kube.connection import load_configuration
-from goldenami.kube.errors import KubeError
 from goldenami.kube.events import Events
 from goldenami.kube.intake import Intake, wait_until_served
 from goldenami.kube.lease import LeaseElection
 from goldenami.kube.seen import Seen
-from goldenami.kube.sweep import sweep
 
 LOG = logging.getLogger(__name__)
 
 STUCK_AFTER_SECONDS = 60.0
 """A loop that has not turned for this long is stuck: the liveness probe says so."""
-
-
-LOOP_SECONDS = 30.0
-"""How long the sweep waits for the loop to say what is known."""
 
 
 class Exit(enum.IntEnum):
@@ -223,7 +217,7 @@ class Operator:
         )
         self._attention = attention = Attention(self._caretakers)
         self._intake = self._start_intake(attention)
-        sweeper = asyncio.create_task(self._keep_sweeping(attention))
+        sweeper = asyncio.create_task(self._sweeping(attention).keep())
         await self._ended.wait()
         sweeper.cancel()
         self._intake.stop()
@@ -261,38 +255,13 @@ class Operator:
         intake.start()
         return intake
 
+    def _sweeping(self, attention: Attention) -> Sweeping:
+        settings = self._settings
+        return Sweeping(self._kubernetes, attention, self._metrics, namespaces=settings.namespaces, every_seconds=settings.sweep_seconds)
+
     def _intake_failed(self, problem: str) -> None:
         LOG.error("the watch on Kubernetes fails again and again, ending: %s", problem)
         self._loop.call_soon_threadsafe(self._end, Exit.INTAKE_FAILED)
-
-    async def _keep_sweeping(self, attention: Attention) -> None:
-        chance = random.Random()  # noqa: S311 -- jitter, nothing secret
-        while True:
-            await asyncio.sleep(self._settings.sweep_seconds * chance.uniform(0.9, 1.1))
-            await self._sweep(attention)
-
-    async def _sweep(self, attention: Attention) -> None:
-        try:
-            found = await asyncio.to_thread(sweep, self._kubernetes, self._settings.namespaces, self._known_to(attention))
-        except Exception as error:
-            # Raised further, it would end all sweeps, unseen, and missed deletions were never found again.
-            self._metrics.sweeps.labels("error").inc()
-            why, reason, expected = _why_not_swept(error)
-            LOG.warning("the sweep failed and is repeated later: %s", why, exc_info=None if expected else error, extra={"reason": reason})
-            return
-        self._metrics.sweeps.labels("success").inc()
-        for seen in found:
-            self._metrics.corrected(seen)
-            LOG.warning("the watch missed an object that was %s", seen.how.value, extra=logs.about(seen.key))
-            attention.seen(seen)
-
-    def _known_to(self, attention: Attention) -> Callable[[], Mapping[Key, str]]:
-        """What is known, asked for by another thread: the copy is made on the loop, where nothing changes meanwhile."""
-
-        async def copied() -> dict[Key, str]:
-            return attention.known_uids
-
-        return lambda: asyncio.run_coroutine_threadsafe(copied(), self._loop).result(timeout=LOOP_SECONDS)
 
     # The end -----------------------------------------------------------------------------------------------------------------------------
 
@@ -321,14 +290,3 @@ class Operator:
 def _end_process(code: int) -> None:
     logging.shutdown()
     os._exit(code)
-
-
-def _why_not_swept(error: Exception) -> tuple[str, str, bool]:
-    """For people, in a word, and whether it is no bug."""
-    match error:
-        case KubeError():
-            return error.message, error.reason, True
-        case TimeoutError():
-            return f"the main loop was busy for {LOOP_SECONDS:g} s", "Busy", True
-        case _:
-            return f"{type(error).__name__}: {error}", "Unexpected", False

@@ -217,6 +217,41 @@ def test_at_a_start_each_object_is_looked_at_once_and_those_that_are_not_ready_f
     assert [key.name for key in world.order] == [*names[0::2], *names[1::2]]
 
 
+def test_what_is_in_sight_and_has_nobody_is_looked_at_and_named() -> None:
+    """That cannot happen but by a bug, as there was one; here a look says that an object is gone which the watch still shows."""
+    world = World()
+
+    async def main() -> None:
+        attention = world.attention()
+        world.gone.add(WEB)
+        for key in (WEB, API, PARTNERS, NAMESPACE):  # nobody has to look at the last two
+            attention.seen(world.show(key, how=How.LISTED))
+        assert attention.mend() == []  # they are gathered, to be looked at in order
+        await asyncio.sleep(1)
+        world.gone.clear()
+        assert attention.mend() == [WEB]
+        assert attention.mend() == []
+        await asyncio.sleep(1)
+        assert attention.mend() == []
+
+    on_virtual_time(main())
+    assert world.looks == {WEB: 2, API: 1}
+
+
+def test_while_the_process_ends_nobody_is_missing() -> None:
+    world = World()
+
+    async def main() -> None:
+        attention = world.attention()
+        attention.seen(world.show(WEB, how=How.ADDED))
+        await asyncio.sleep(1)
+        await world.caretakers.drain(1)
+        assert attention.mend() == []
+
+    on_virtual_time(main())
+    assert world.looks == {WEB: 1}
+
+
 def test_a_gone_object_is_forgotten_with_what_it_referred_to() -> None:
     world = World()
 

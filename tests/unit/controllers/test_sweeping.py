@@ -10,43 +10,45 @@ from pathlib import Path
 import pytest
 import yaml
 
-from goldenami.controllers import operator
+from goldenami.controllers import sweeping
 from goldenami.controllers.attention import Attention
 from goldenami.controllers.caretaker import Outcome
 from goldenami.controllers.caretakers import Caretakers
-from goldenami.controllers.operator import Operator
-from goldenami.controllers.settings import Settings
+from goldenami.controllers.metrics import Metrics
+from goldenami.controllers.sweeping import Sweeping
+from goldenami.kube.client import Kubernetes
+from goldenami.kube.connection import load_configuration
 
 
 @pytest.fixture
-def process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Operator:
-    """One that has not been started; nobody answers where its kubeconfig leads to."""
-    return unstarted("http://127.0.0.1:1", tmp_path, monkeypatch)
+def nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Kubernetes:
+    """Where nobody answers."""
+    return client_of("http://127.0.0.1:1", tmp_path, monkeypatch)
 
 
-def unstarted(server: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Operator:
+def client_of(server: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Kubernetes:
     path = folder / "kubeconfig"
     parts = {"clusters": [{"name": "it", "cluster": {"server": server}}], "users": [{"name": "me", "user": {}}]}
     contexts = [{"name": "it", "context": {"cluster": "it", "user": "me"}}]
     path.write_text(yaml.safe_dump({"current-context": "it", "contexts": contexts, **parts}))
     monkeypatch.setenv("KUBECONFIG", str(path))
-    return Operator(Settings(installation="test", metrics_port=-1), lambda _: {})
+    return Kubernetes(load_configuration(connections=1))
 
 
-async def swept(process: Operator) -> None:
+async def sweeping_of(kubernetes: Kubernetes) -> Sweeping:
     async def nothing(_: object) -> Outcome:
         return Outcome()
 
-    await process._sweep(Attention(Caretakers({}, run=nothing)))
+    return Sweeping(kubernetes, Attention(Caretakers({}, run=nothing)), Metrics(), namespaces=(), every_seconds=1e6)
 
 
 def test_a_loop_that_is_busy_for_too_long_is_no_reason_to_sweep_no_more(
-    process: Operator, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    nobody: Kubernetes, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(operator, "LOOP_SECONDS", 0.0)
-    busy = asyncio.new_event_loop()  # it never turns
-    process._loop = busy
-    asyncio.run(swept(process))
+    monkeypatch.setattr(sweeping, "LOOP_SECONDS", 0.0)
+    busy = asyncio.new_event_loop()  # it never turns again
+    made = busy.run_until_complete(sweeping_of(nobody))
+    asyncio.run(made.once())
     busy.run_until_complete(asyncio.sleep(0))
     busy.close()
     assert "the sweep failed and is repeated later: the main loop was busy" in caplog.text
@@ -69,11 +71,10 @@ def test_an_answer_that_nobody_expected_is_no_reason_to_sweep_no_more(
 ) -> None:
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Nonsense) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        process = unstarted(f"http://127.0.0.1:{server.server_port}", tmp_path, monkeypatch)
+        kubernetes = client_of(f"http://127.0.0.1:{server.server_port}", tmp_path, monkeypatch)
 
         async def run() -> None:
-            process._loop = asyncio.get_running_loop()
-            await swept(process)
+            await (await sweeping_of(kubernetes)).once()
 
         asyncio.run(run())
         server.shutdown()
