@@ -8,6 +8,10 @@ from support.questions import calls, declared, fence, newest_call, noted, wait_n
 REQUESTED = "goldenami.dev/reconcile-requested"
 
 
+def handled(world: World) -> str:
+    return str((world.get("goldenimage", "web") or {}).get("status", {}).get("lastHandledReconcile", ""))
+
+
 def suspended(world: World) -> None:
     """Waits until both the image and its version have taken note."""
 
@@ -33,9 +37,11 @@ def test_nothing_is_read_or_changed_while_suspended_and_resuming_catches_up(worl
     wait_noted(world)
     fence(world)
     assert calls(world, since) == []
+    assert handled(world) == ""
 
     world.patch("goldenimage", "web", {"spec": {"suspend": False}})
     world.ready()
+    eventually(lambda: handled(world) == "please", "the request that was made meanwhile is handled", told=world.told)
     assert world.shared_with(image) == {world.partner}
     assert len([row for row in world.images(FAR) if row["Name"] == "web-1.0.0"]) == 1
     child = world.get("imageversion", "web-1.0.0")

@@ -132,7 +132,7 @@ def suspended(world: World, seen: Seen[GoldenImage], *, stopped: bool) -> Outcom
     """`stopped`: versions that went on until now. An edit of one that is suspended is no news."""
     declared, before = seen.declared, {condition.type for condition in seen.declared.status.conditions}
     kept = summary.suspended(declared.generation, declared.status.conditions, datetime.now(UTC))
-    world.tell(GOLDEN_IMAGE, seen.obj, report.with_conditions(seen.obj, declared, kept))
+    world.tell(GOLDEN_IMAGE, seen.obj, report.with_conditions(seen.obj, declared, kept, looked=False))
     if stopped or before != {condition.type for condition in kept}:
         world.events.record(seen.obj, EventReason.SUSPENDED, "spec.suspend is true: nothing is read or changed until it is false")
     return Outcome()

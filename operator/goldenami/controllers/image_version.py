@@ -177,7 +177,7 @@ class ImageVersions:
     def _suspended(self, seen: Seen[ImageVersion]) -> Outcome:
         declared = seen.declared
         kept = summary.suspended(declared.generation, declared.status.conditions, datetime.now(UTC))
-        status = report.with_conditions(seen.obj, declared, kept)
+        status = report.with_conditions(seen.obj, declared, kept, looked=False)
         self.world.tell(IMAGE_VERSION, seen.obj, status)
         if declared.generation != declared.status.observed_generation:
             self.world.events.record(seen.obj, EventReason.SUSPENDED, "spec.suspend is true: nothing is read or changed until it is false")

@@ -82,9 +82,10 @@ def _foreign_grants(look: Look) -> list[Body]:
     return [{"region": region, "principals": list(foreign.names()[:MAX_FOREIGN])} for region, foreign in found.items() if foreign]
 
 
-def with_conditions(obj: Body, declared: Resource, conditions: Iterable[Condition]) -> Body:
-    """The stored status with other conditions: for a look that learnt nothing else."""
-    asked = declared.metadata.reconcile_requested
+def with_conditions(obj: Body, declared: Resource, conditions: Iterable[Condition], *, looked: bool = True) -> Body:
+    """The stored status with other conditions: for a look that learnt nothing else, or (not `looked`) that did not look at all, so that a
+    request for one stays open."""
+    asked = declared.metadata.reconcile_requested if looked else None
     return {
         **obj.get("status", {}),
         "observedGeneration": declared.generation,
