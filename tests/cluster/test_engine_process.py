@@ -261,6 +261,24 @@ def test_every_line_of_the_log_is_json_and_every_look_has_one_that_names_its_obj
     assert first["duration"] >= 0
 
 
+def test_a_bug_in_the_looks_at_one_object_is_told_by_an_event_without_its_words_and_others_are_looked_at(site: Site) -> None:
+    process = site.process("one").become_active()
+    uid = site.apply(golden_image(name="fatal"))["metadata"]["uid"]
+
+    def told() -> list[Body]:
+        found = site.kubernetes.call("GET", f"/api/v1/namespaces/{site.namespace}/events")["items"]
+        return [event for event in found if event["involvedObject"].get("uid") == uid]
+
+    eventually(lambda: any(event["count"] > 1 for event in told()), "it is told, and counted when it happens again", told=process.log)
+    (event,) = told()
+    assert (event["type"], event["reason"]) == ("Warning", "LookFailed")
+    assert "ZeroDivisionError" in event["message"]
+    assert "the words of a bug" not in event["message"]
+    assert process.said("the words of a bug")
+    site.apply(golden_image())
+    eventually(lambda: site.looked_at("web"), "another one is looked at", told=process.log)
+
+
 def test_metrics_have_the_usual_names_and_what_is_said_of_an_object_ends_with_it(site: Site) -> None:
     process = site.process("one").become_active()
     uid = site.apply(golden_image())["metadata"]["uid"]

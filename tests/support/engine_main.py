@@ -1,7 +1,7 @@
 """An operator process whose reconcilers only look: `python -m support.engine_main FOLDER`, with settings from FOLDER/settings.json.
 
-A look at an object called `slow` writes FOLDER/looking, and ends when FOLDER/release exists. With the installation `broken` no reconciler
-can be built.
+A look at an object called `slow` writes FOLDER/looking, and ends when FOLDER/release exists; one at `fatal` ends by a bug. With the
+installation `broken` no reconciler can be built.
 """
 
 import json
@@ -27,6 +27,8 @@ def build(engine: Engine, folder: Path) -> Mapping[str, Reconciler]:
         if obj is None:
             return Outcome(gone=True)
         logs.observe_generation(obj["metadata"]["generation"])
+        if key.name == "fatal":
+            raise ZeroDivisionError("the words of a bug")
         if key.name == "slow":
             (folder / "looking").touch()
             while not (folder / "release").exists():

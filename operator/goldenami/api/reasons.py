@@ -205,3 +205,4 @@ class EventReason(StrEnum):
     )
     SUSPENDED = "Suspended", False, "spec.suspend stopped all work."
     RESUMED = "Resumed", False, "spec.suspend is gone; work goes on."
+    LOOK_FAILED = "LookFailed", True, "A look ended by a bug of the operator; its log has the rest."

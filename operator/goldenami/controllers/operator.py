@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from goldenami.api.kinds import Key
 from goldenami.controllers import logs
 from goldenami.controllers.attention import Attention
+from goldenami.controllers.bugs import telling
 from goldenami.controllers.caretaker import Pace, Reconciler
 from goldenami.controllers.caretakers import Caretakers, in_threads
 from goldenami.controllers.health import HealthServer
@@ -209,7 +210,7 @@ class Operator:
     async def _work(self, reconcilers: Mapping[str, Reconciler]) -> None:
         pool = ThreadPoolExecutor(self._settings.workers, thread_name_prefix="reconcile")
         self._caretakers = Caretakers(
-            reconcilers,
+            telling(reconcilers, self._kubernetes, self._events),
             run=in_threads(pool),
             workers=self._settings.workers,
             pace=Pace(resync_seconds=self._settings.interval_seconds),
