@@ -8,7 +8,7 @@ from goldenami.api.conditions import ConcernResult, ConditionType, summarize
 from goldenami.api.kinds import AWS_ACCOUNT, Key
 from goldenami.api.meta import InvalidObjectError
 from goldenami.api.reasons import Reason
-from goldenami.controllers import judge, logs, report, unfit
+from goldenami.controllers import judge, logs, timing, unfit
 from goldenami.controllers.accounts import spec_of
 from goldenami.controllers.caretaker import Outcome
 from goldenami.controllers.world import World
@@ -44,4 +44,4 @@ class AWSAccounts:
             "accountId": None if isinstance(found, Problem) else found.account_id,
         }
         self.world.tell(AWS_ACCOUNT, obj, status)
-        return report.after_problem(found) if isinstance(found, Problem) else Outcome()
+        return timing.after_problem(found) if isinstance(found, Problem) else Outcome()

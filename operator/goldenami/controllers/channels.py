@@ -13,7 +13,7 @@ from goldenami.api.reasons import Outcome as Meaning
 from goldenami.api.reasons import Reason
 from goldenami.aws.errors import AwsError
 from goldenami.aws.inventory import slow
-from goldenami.controllers import report
+from goldenami.controllers import timing
 from goldenami.controllers.world import World
 from goldenami.kube.client import Body
 from goldenami.plan import channels as plan
@@ -60,7 +60,7 @@ def listed_since(world: World, declared: GoldenImage) -> float:
     """How old the listing of parameters may be, in epoch seconds of its reading."""
     asked = declared.metadata.asks_for_look(declared.status.last_handled_reconcile)
     interval = parse_duration(declared.spec.interval) if declared.spec.interval else world.interval_seconds
-    return world.now() - (0.0 if asked or declared.deleting else report.AT_REST * interval)
+    return world.now() - (0.0 if asked or declared.deleting else timing.AT_REST * interval)
 
 
 # --- where they stood ---

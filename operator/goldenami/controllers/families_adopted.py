@@ -12,7 +12,7 @@ from goldenami.api.duration import parse_duration
 from goldenami.api.golden_image import GoldenImage
 from goldenami.api.reasons import Reason
 from goldenami.aws.errors import AwsError
-from goldenami.controllers import report, translate
+from goldenami.controllers import timing, translate
 from goldenami.controllers.adoption_told import Adoption, result
 from goldenami.controllers.mirror import Children
 from goldenami.controllers.remembered import Remembered, origin_of
@@ -80,8 +80,8 @@ class Search:
         """How old the listing may be: at rest, as old as the interval."""
         declared = self.seen.declared
         if declared.generation != declared.status.observed_generation:
-            return report.CHANGED_SECONDS
-        return report.AT_REST * (parse_duration(declared.spec.interval) if declared.spec.interval else self.world.interval_seconds)
+            return timing.CHANGED_SECONDS
+        return timing.AT_REST * (parse_duration(declared.spec.interval) if declared.spec.interval else self.world.interval_seconds)
 
     @property
     def _owner(self) -> Owner:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from goldenami.aws.errors import AwsError, FixTheAccess, FixTheSpec, NotFound
 from goldenami.aws.evidence import Asked
 from goldenami.aws.inventory import Inventory
-from goldenami.controllers import report
+from goldenami.controllers import timing
 from goldenami.controllers.dependents import Family
 from goldenami.plan import observed as plan
 from goldenami.plan.candidates import is_ours
@@ -143,7 +143,7 @@ class Gatherer:
             return self.freshness.snapshots_since if asked is None else asked
         known = self.inventory.holding(place).view(self.version.owner, self.version.version)
         age = max((self.now() - image.created_epoch_seconds for image in known.images if image.state == "pending"), default=0.0)
-        return max(self.freshness.snapshots_since, self.now() - report.progress_seconds(age))
+        return max(self.freshness.snapshots_since, self.now() - timing.progress_seconds(age))
 
     def _doubt(self, views: Mapping[str, RegionView]) -> None:
         """Forgets, once, who was seen to have been granted what, and who was refused, so that it is found out again where it matters."""
@@ -200,7 +200,7 @@ class Gatherer:
         What a retired version left behind was there long before, so one listing shows it for all that go at the same time.
         """
         swept = self.version.stage == "Retired" and not self.asked and not plan.ours(view, self.version)
-        return self.now() - (report.CHANGED_SECONDS if swept else 0.0)
+        return self.now() - (timing.CHANGED_SECONDS if swept else 0.0)
 
     def _gather(self, need: Need, observed: Observed) -> Evidence:
         """What AWS knows of the image's users, and what Kubernetes does.

@@ -24,8 +24,8 @@ from goldenami.controllers import (
     orphans,
     publish,
     recycle_bin,
-    report,
     retention,
+    timing,
     unfit,
 )
 from goldenami.controllers.caretaker import Outcome
@@ -127,13 +127,13 @@ class GoldenImages:
         """Where the versions are, besides where they are declared now: from listings that the versions read."""
         told = {row.region for child in children.values() for row in child.status.replicas}
         elsewhere = (told | {child.spec.region for child in children.values()}) - {view.place.region for view in views}
-        since = self.world.now() - report.AT_REST * self._interval_seconds(seen)
+        since = self.world.now() - timing.AT_REST * self._interval_seconds(seen)
         places = [Place(account, region) for region in sorted(elsewhere)]
         return [*views, *self.world.inventory.regions(places, not_older_than=since, owner=self._owner(seen)).values()]
 
     def _retained(self, seen: Seen[GoldenImage], account: Account, children: Children, views: list[RegionView], course: Course) -> Retained:
         interval = self._interval_seconds(seen)
-        since = self.world.now() - report.AT_REST * interval
+        since = self.world.now() - timing.AT_REST * interval
         views = [*views, *former_accounts.views(self.world, seen.declared, account, children, not_older_than=since)]
         return retention.decide(self.world, seen.declared, children, views, course, interval)
 
@@ -169,7 +169,7 @@ class GoldenImages:
 
     def _views(self, seen: Seen[GoldenImage], account: Account, *, fresh: bool) -> list[RegionView]:
         spec, now = seen.declared.spec, self.world.now()
-        since = now - (0.0 if fresh else report.AT_REST * self._interval_seconds(seen))
+        since = now - (0.0 if fresh else timing.AT_REST * self._interval_seconds(seen))
         regions = {spec.region, *(replica.region for replica in spec.replicas)}
         places = [Place(account, region) for region in sorted(regions)]
         return list(self.world.inventory.regions(places, not_older_than=since, owner=self._owner(seen)).values())

@@ -12,7 +12,7 @@ from goldenami.api.image_version import ImageVersion
 from goldenami.api.kinds import GOLDEN_IMAGE
 from goldenami.api.reasons import EventReason, Reason
 from goldenami.api.reasons import Outcome as Meaning
-from goldenami.controllers import channels, judge, report, retiring
+from goldenami.controllers import channels, judge, report, retiring, timing
 from goldenami.controllers.adoption_told import Adoption
 from goldenami.controllers.caretaker import Outcome
 from goldenami.controllers.config_map import Kept
@@ -125,7 +125,7 @@ def stopped(world: World, seen: Seen[GoldenImage], kind: ConditionType, problem:
     )
     found = summary.summarize(results, declared.generation, declared.status.conditions, datetime.now(UTC))
     world.tell(GOLDEN_IMAGE, seen.obj, report.with_conditions(seen.obj, declared, found))
-    return report.after_problem(problem)
+    return timing.after_problem(problem)
 
 
 def suspended(world: World, seen: Seen[GoldenImage], *, stopped: bool) -> Outcome:
@@ -155,7 +155,7 @@ def still_leaving(world: World, seen: Seen[GoldenImage], children: Children, ami
     result = judge.with_problems(ConcernResult(ConditionType.REPLICAS_READY, blocked or Reason.DELETING, message), amiss)
     found = summary.summarize((result,), declared.generation, declared.status.conditions, datetime.now(UTC))
     world.tell(GOLDEN_IMAGE, seen.obj, report.with_conditions(seen.obj, declared, found))
-    return Outcome(next_look_seconds=report.IN_USE_LOOK_SECONDS)
+    return Outcome(next_look_seconds=timing.IN_USE_LOOK_SECONDS)
 
 
 def _plan(current: ImageVersion, children: Children, own: tuple[Action, ...]) -> list[str]:

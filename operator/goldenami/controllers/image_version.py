@@ -14,7 +14,7 @@ from goldenami.api.image_version import ImageVersion
 from goldenami.api.kinds import FINALIZER, IMAGE_VERSION, Key
 from goldenami.api.meta import InvalidObjectError
 from goldenami.api.reasons import EventReason, Reason
-from goldenami.controllers import evidence_status, judge, logs, news, report, translate, unfit
+from goldenami.controllers import evidence_status, judge, logs, news, report, timing, translate, unfit
 from goldenami.controllers.caretaker import Outcome
 from goldenami.controllers.gather import Freshness, Gatherer
 from goldenami.controllers.news import Acted
@@ -68,7 +68,7 @@ class ImageVersions:
         results = self._results(version, look)
         status = report.image_version(seen.declared, version, look, observed, self._conditions(seen, results, version, look), acted)
         self._tell(seen, status, look, acted)
-        return report.next_look(look, observed, self.world.now(), mutable=seen.mutable)
+        return timing.next_look(look, observed, self.world.now(), mutable=seen.mutable)
 
     def _step(
         self, seen: Seen[ImageVersion], gatherer: Gatherer, decide: Callable[[Version, Observed], Look]
@@ -122,21 +122,21 @@ class ImageVersions:
         declared, now = seen.declared, self.world.now()
         if declared.deleting and declared.spec.stage == "Retired" and not seen.asked:
             # Its family removes it because nothing was left of it a moment ago, as many others.
-            return Freshness(now - report.CHANGED_SECONDS, now - report.CHANGED_SECONDS)
+            return Freshness(now - timing.CHANGED_SECONDS, now - timing.CHANGED_SECONDS)
         if seen.asked or declared.deleting:
             return Freshness(now, now)
         interval = parse_duration(declared.spec.interval) if declared.spec.interval else self.world.interval_seconds
         if declared.status.observed_generation < 0:
             # Nothing was ever said of it: what is decided from its snapshots asks for them.
-            return Freshness(now - report.CHANGED_SECONDS, now - report.AT_REST * interval)
+            return Freshness(now - timing.CHANGED_SECONDS, now - timing.AT_REST * interval)
         if declared.generation != declared.status.observed_generation:
-            return Freshness(now - report.CHANGED_SECONDS, now - report.CHANGED_SECONDS)
+            return Freshness(now - timing.CHANGED_SECONDS, now - timing.CHANGED_SECONDS)
         if evidence_status.waits_for_a_report(declared):
             # It may go when the report is there, and only after each of its images was read by its id.
-            return Freshness(now - report.CHANGED_SECONDS, now - report.AT_REST * interval)
+            return Freshness(now - timing.CHANGED_SECONDS, now - timing.AT_REST * interval)
         if not summary.is_true(declared.status.conditions, ConditionType.READY):
-            return Freshness(now - report.POLL_SECONDS, now - report.AT_REST * interval, progress=True)
-        return Freshness(now - report.AT_REST * interval, now - report.AT_REST * interval)
+            return Freshness(now - timing.POLL_SECONDS, now - timing.AT_REST * interval, progress=True)
+        return Freshness(now - timing.AT_REST * interval, now - timing.AT_REST * interval)
 
     def _results(self, version: Version, look: Look) -> tuple[ConcernResult, ...]:
         done = {
@@ -196,7 +196,7 @@ class ImageVersions:
         found = summary.summarize(results, declared.generation, declared.status.conditions, datetime.now(UTC))
         status = report.with_conditions(seen.obj, declared, found)
         self.world.tell(IMAGE_VERSION, seen.obj, status)
-        return report.after_problem(problem)
+        return timing.after_problem(problem)
 
     # --- an object that goes ---
 
@@ -229,4 +229,4 @@ class ImageVersions:
         found = summary.summarize((result, *sharing), declared.generation, declared.status.conditions, datetime.now(UTC))
         status = report.image_version(declared, version, look, observed, found, acted)
         self._tell(seen, status, look, acted)
-        return report.next_look(look, observed, self.world.now(), mutable=seen.mutable)
+        return timing.next_look(look, observed, self.world.now(), mutable=seen.mutable)

@@ -10,7 +10,7 @@ from goldenami.api.reasons import Outcome as Meaning
 from goldenami.api.reasons import Reason
 from goldenami.aws.errors import AwsError
 from goldenami.aws.inventory import slow
-from goldenami.controllers import former_accounts, report
+from goldenami.controllers import former_accounts, timing
 from goldenami.controllers.caretaker import Outcome
 from goldenami.controllers.channels import listed_since, parameter_name
 from goldenami.controllers.mirror import Children
@@ -286,5 +286,5 @@ def _outcome(world: World, findings: tuple[AliasFinding, ...]) -> Outcome:
     waiting = [finding.alias for finding in findings if finding.alias.image_id and finding.reason is Reason.ALIAS_PENDING]
     failed = any(finding.reason.outcome is Meaning.RETRYING for finding in findings)
     sent = [told[0] for alias in waiting if (told := world.inventory.parameter_sent(alias.place, alias.parameter))]
-    spent = min(max(0.0, world.now() - max(sent, default=0.0)), report.STEP_SECONDS / 2)
-    return Outcome(next_look_seconds=report.STEP_SECONDS - (spent if sent else 0.0) if waiting else None, failed=failed)
+    spent = min(max(0.0, world.now() - max(sent, default=0.0)), timing.STEP_SECONDS / 2)
+    return Outcome(next_look_seconds=timing.STEP_SECONDS - (spent if sent else 0.0) if waiting else None, failed=failed)

@@ -3,7 +3,7 @@
 import pytest
 
 from goldenami.api.reasons import Reason
-from goldenami.controllers import report
+from goldenami.controllers import timing
 from goldenami.controllers.caretaker import Outcome
 from goldenami.plan.actions import CopyImage, SetTags
 from goldenami.plan.observed import Finding
@@ -24,7 +24,7 @@ DENIED, THROTTLED, QUEUED = Problem(Reason.ACCESS_DENIED, "no"), Problem(Reason.
 def outcome(*findings: Finding, refused: Problem | None = None, mutable: bool = True) -> Outcome:
     """Where the copy, which is the first thing that is done in Paris, is refused, all that follows there was not tried."""
     look = Look(None, findings, (), ()).with_failures([(COPY, refused)] if refused else [])
-    return report.next_look(look, observed(), NOW, mutable=mutable)
+    return timing.next_look(look, observed(), NOW, mutable=mutable)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from goldenami.api.reasons import Reason
-from goldenami.controllers import report
+from goldenami.controllers import timing
 from goldenami.plan.observed import Finding
 from goldenami.plan.whole import Look
 from support.plan import NOW, PARIS, golden_ami, observed, view
@@ -15,7 +15,7 @@ def pause(age_seconds: float, spent_seconds: float) -> float | None:
     """Until the next look at a copy of this age, by a look that took so long."""
     image = golden_ami(state="pending", created_epoch_seconds=NOW - age_seconds)
     look = Look(None, (Finding(PARIS, Reason.COPYING, image=image),), (), ())
-    return report.next_look(look, observed(view(image)), NOW + spent_seconds, mutable=True).next_look_seconds
+    return timing.next_look(look, observed(view(image)), NOW + spent_seconds, mutable=True).next_look_seconds
 
 
 @pytest.mark.parametrize(
@@ -41,4 +41,4 @@ def test_polls(age: float, spent: float, expected: float) -> None:
     ],
 )
 def test_progress(age: float, expected: float) -> None:
-    assert report.progress_seconds(age) == expected
+    assert timing.progress_seconds(age) == expected
