@@ -1,8 +1,12 @@
 """Whose call it is: access key to account, signature to region and service, roles and their external ids, regions that are not opened."""
 
+import json
+import subprocess
+import sys
 from typing import Any
 
 import boto3
+import botocore.session
 import pytest
 from botocore.config import Config
 
@@ -135,6 +139,20 @@ def test_describe_regions_tells_which_are_opted_in(local_aws: LocalAws) -> None:
     assert everything["eu-south-1"] == "opted-in"
     assert everything["af-south-1"] == "not-opted-in"
     assert enabled == {name for name, status in everything.items() if status != "not-opted-in"}
+
+
+ASKED = ("ec2", "aws", False), ("ec2", "aws-cn", False), ("ssm", "aws", False), ("iam", "aws", True), ("no-such-service", "aws", False)
+
+
+def test_the_lists_of_regions_that_are_remembered_are_botocores_own() -> None:
+    alone = (
+        f"import botocore.session, json; s = botocore.session.Session(); print(json.dumps([s.get_available_regions(*a) for a in {ASKED}]))"
+    )
+    answer = subprocess.run([sys.executable, "-c", alone], check=True, capture_output=True, text=True).stdout
+    session = botocore.session.Session()
+    assert [session.get_available_regions(*each) for each in ASKED] == json.loads(answer)
+    session.get_available_regions("ec2").clear()
+    assert "us-east-1" in session.get_available_regions("ec2")
 
 
 def test_describe_regions_filters_and_refuses_unknown_names(local_aws: LocalAws) -> None:

@@ -6,6 +6,7 @@ Terraform. Nothing here loads moto before a server starts.
 
 import os
 
+from goldenami.local.aws import region_lists
 from goldenami.local.aws.access import access_key_of, account_of_access_key
 from goldenami.local.aws.client import AuditedCall, HeldCall, LabControl
 from goldenami.local.aws.local import LocalAws, serve
@@ -15,3 +16,4 @@ __all__ = ["AuditedCall", "HeldCall", "LabControl", "LocalAws", "access_key_of",
 # moto reads these when it is imported, and every module of this package is imported after this line.
 os.environ.setdefault("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")  # else 1,301 foreign images in every region, and a start that takes 2.3 s
 os.environ.setdefault("MOTO_DISABLE_GLOBAL_CORS", "true")
+region_lists.remember()
