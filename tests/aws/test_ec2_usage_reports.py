@@ -159,14 +159,16 @@ def test_a_report_is_pending_before_it_is_there(cloud: Cloud) -> None:
 
 
 def test_a_report_fails_when_the_lab_is_told_so(cloud: Cloud) -> None:
-    """States available, pending, error."""
-    cloud.settings.fail_usage_reports = {HOME: 1}
+    """States available, pending, error. The next one that is asked for fails, not the one that ends next."""
     image_id = shared(cloud)
+    earlier = ordered(cloud, shared(cloud))
+    cloud.settings.fail_usage_reports = {HOME: 1}
     cloud.instance(account=cloud.other, image_id=image_id, age_seconds=2 * DAY_SECONDS)
     report_id = ordered(cloud, image_id, INSTANCE)
     cloud.pass_time(60)
     found = report(cloud, report_id)
     assert (found["State"], bool(found["StateReason"]), entries(cloud, report_id)) == ("error", True, {})
+    assert report(cloud, earlier)["State"] == "available"
     assert counted(cloud, image_id, INSTANCE) == {(cloud.other, INSTANCE): 1}
 
 

@@ -30,7 +30,7 @@ class Settings:
     usage_report_seconds: float = 60.0  # an image usage report: pending -> available
     usage_instances_lag_seconds: float = 86400.0  # instances younger than this are not in a usage report
     usage_templates_lag_seconds: float = 3 * 86400.0  # nor are template versions and recipes younger than this
-    fail_usage_reports: dict[str, int] = field(default_factory=dict)  # region: how many of the next reports there end in error
+    fail_usage_reports: dict[str, int] = field(default_factory=dict)  # region: how many of the next that are asked for there end in error
     import_seconds: float = 60.0  # ImportSnapshot, ImportImage: active -> completed
     import_cancel_seconds: float = 5.0  # a cancelled import: deleting -> deleted
     fail_imports: dict[str, int] = field(default_factory=dict)  # region: how many of the next imports there fail

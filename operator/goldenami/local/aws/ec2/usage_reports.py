@@ -46,7 +46,8 @@ def create_image_usage_report(call: Call) -> Mapping[str, Any]:
         created_at=call.now, expires_at=call.now + KEPT_SECONDS, resource_types=wanted, accounts=tuple(accounts), tags=tags,
     )  # fmt: skip
     call.store.reports[call.account, call.region][report.id] = report
-    call.store.at(call.now + call.lab.settings.usage_report_seconds, lambda _: _finish(call, report))
+    fails = _is_ordered_to_fail(call)
+    call.store.at(call.now + call.lab.settings.usage_report_seconds, lambda _: _fail(report) if fails else _finish(call, report))
     call.store.at(report.expires_at, lambda _: _expire(call, report))
     answer = {"reportId": report.id}
     call.remember(answer)
@@ -81,13 +82,21 @@ def _check_quotas(call: Call, image_id: str) -> None:
         raise errors.Refused("ResourceLimitExceeded", f"The maximum number of image usage reports has been reached ({quota}).")
 
 
-def _finish(call: Call, report: UsageReport) -> None:
-    """Counts, as things stand when the report is done; or fails, where the lab is told to let the next ones of the region fail."""
+def _is_ordered_to_fail(call: Call) -> bool:
+    """Known when it is asked for: who orders that the next one fails means that one, and not an older one that happens to end first."""
     ordered = call.lab.settings.fail_usage_reports
-    if ordered.get(report.region, 0) > 0:
-        ordered[report.region] -= 1
-        report.state, report.reason = "error", "The report could not be created. Try again later."
-        return
+    if ordered.get(call.region, 0) <= 0:
+        return False
+    ordered[call.region] -= 1
+    return True
+
+
+def _fail(report: UsageReport) -> None:
+    report.state, report.reason = "error", "The report could not be created. Try again later."
+
+
+def _finish(call: Call, report: UsageReport) -> None:
+    """Counts, as things stand when the report is done."""
     report.entries = tuple(_entries(call, report))
     report.state = "available"
 
