@@ -525,13 +525,17 @@ class Retirement(RuleBasedStateMachine):
             self.operator.pass_time(9 * DAY_SECONDS)
             self._come_to_rest()
             left = sorted((image.tags[VERSION], image.region, image.state.value) for image in self._cared_for())
-            if left == before and not any(state == "disabled" for _, _, state in left):
+            if left == before and not any(state == "disabled" for _, _, state in left) and not self._expires_later():
                 break
             before = left
         self.rest()
         self.nothing_in_use_or_named_goes()
         self.nothing_foreign_is_touched()
         self._assert_only_what_is_kept_is_left()
+
+    def _expires_later(self) -> bool:
+        rows = [row["expiresAt"] for row in self.spec.get("versions", []) if row.get("expiresAt")]
+        return any(datetime.fromisoformat(at).timestamp() > self.operator.now() for at in rows)
 
     def _cared_for(self) -> list[Image]:
         unseen = self.forgotten - {replica["region"] for replica in self.spec["replicas"]}
