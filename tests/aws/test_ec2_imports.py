@@ -138,9 +138,11 @@ def test_what_is_imported_is_encrypted_where_that_is_asked_for(cloud: Cloud, beg
 @pytest.mark.parametrize("begin", [row("a snapshot", "research 3", snapshot_import), row("an image", "research 3", image_import)])
 def test_a_failed_import_is_deleted_and_says_why(cloud: Cloud, begin: Any) -> None:
     """Research 3: failure shows as deleted with a StatusMessage; osbuild/osbuild-composer 709."""
+    earlier = begin(cloud)
     cloud.settings.fail_imports = {HOME: 1}
     failed, fine = begin(cloud), begin(cloud)
     cloud.pass_time(60)
+    assert task(cloud, earlier)["Status"] == "completed"
     assert task(cloud, failed)["Status"] == "deleted"
     assert task(cloud, failed)["StatusMessage"].startswith("ClientError")
     assert task(cloud, fine)["Status"] == "completed"

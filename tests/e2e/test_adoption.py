@@ -169,7 +169,7 @@ def test_a_family_is_planned_first_and_then_taken_over_without_a_copy(corner: Wo
         assert (tags["Name"], tags["team"], tags["family"]) == (f"their {name}", "platform", name)
         assert all(part["goldenami.dev/owner"] == owner_tag(corner, name) for part in snapshot_tags(corner, image, region))
     assert "kept by goldenami" not in read(corner, ids["1.0.0", HOME]).get("Description", "")
-    assert [reason for reason, _ in events_of(corner, iv(name))].count("Adopted") >= 1
+    until(corner, lambda: "Adopted" in dict(events_of(corner, iv(name))), "an event tells it")
 
 
 def test_what_cannot_be_adopted_is_said_and_the_others_are_adopted(corner: World, name: str) -> None:

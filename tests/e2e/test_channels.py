@@ -91,8 +91,12 @@ def test_a_channel_stays_when_a_version_is_declared_and_moves_when_it_is_named(c
     assert "previousVersion" not in stable
     at = {image["region"]: image["imageId"] for image in candidate["images"]}
     assert at == {region: replica(corner, region, name, "2.0.0")["imageId"] for region in (HOME, AWAY)}
-    told = {message for reason, message in events_of(corner, name, "GoldenImage") if reason == "ChannelMoved"}
-    assert told == {"candidate names 2.0.0, and no longer 1.0.0"}
+
+    def told() -> set[str]:
+        return {message for reason, message in events_of(corner, name, "GoldenImage") if reason == "ChannelMoved"}
+
+    until(corner, told, "an event tells it")
+    assert told() == {"candidate names 2.0.0, and no longer 1.0.0"}
 
 
 def test_going_back_is_one_parameter_write_per_region_and_no_copy(corner: World, name: str) -> None:

@@ -33,7 +33,7 @@ class Settings:
     fail_usage_reports: dict[str, int] = field(default_factory=dict)  # region: how many of the next that are asked for there end in error
     import_seconds: float = 60.0  # ImportSnapshot, ImportImage: active -> completed
     import_cancel_seconds: float = 5.0  # a cancelled import: deleting -> deleted
-    fail_imports: dict[str, int] = field(default_factory=dict)  # region: how many of the next imports there fail
+    fail_imports: dict[str, int] = field(default_factory=dict)  # region: how many of the next that are asked for there fail
     first_rule_seconds: float = 1800.0  # a region's first Recycle Bin rule keeps nothing for so long
     seed: int = 1
     regions_not_opted_in: tuple[str, ...] = ("af-south-1", "me-south-1")

@@ -95,17 +95,25 @@ def _begun(call: Call, prefix: str, disks: Sequence[ImportedDisk], tags: Mapping
         license_type=call.text("LicenseType"), usage_operation=call.text("UsageOperation"),
     )  # fmt: skip
     call.store.imports[call.account, call.region][task.id] = task
-    call.store.at(task.due_at, lambda now: _finish(replace(call, now=now), task))
+    doomed = _doomed(call)
+    call.store.at(task.due_at, lambda now: _finish(replace(call, now=now), task, doomed=doomed))
     return task
 
 
-def _finish(call: Call, task: ImportTask) -> None:
-    """Makes what was asked for; or fails, where the lab is told to let the next imports of the region fail."""
+def _doomed(call: Call) -> bool:
+    """Known when it is asked for, as with copies: an older one that happens to end first is not meant."""
+    failing = call.lab.settings.fail_imports
+    if failing.get(call.region, 0) <= 0:
+        return False
+    failing[call.region] -= 1
+    return True
+
+
+def _finish(call: Call, task: ImportTask, *, doomed: bool) -> None:
+    """Makes what was asked for; or fails, as the lab was told to let it."""
     if task.state != "active":
         return
-    ordered = call.lab.settings.fail_imports
-    if ordered.get(task.region, 0) > 0:
-        ordered[task.region] -= 1
+    if doomed:
         task.message = "ClientError: ImportedDisk validation failed [Unsupported VMDK File Format]"
         _ended(call, task, "deleted")
         return
