@@ -37,5 +37,5 @@ def _tell(key: Key, error: Exception, kubernetes: Kubernetes, events: Events) ->
     if obj is not None:
         # The error's words stay in the log: nobody knows what is in them.
         message = f"a look at it ended by a bug of the operator ({type(error).__name__}) and is tried again; until one goes through, "
-        message += "nothing is done and the status is what it was. The operator's log has the rest: please report it"
+        message += "work on it may stand still and its status be out of date. The operator's log has the rest: please report it"
         events.record(obj, EventReason.LOOK_FAILED, message)

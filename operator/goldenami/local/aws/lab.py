@@ -47,6 +47,17 @@ class Settings:
     strict_roles: bool = False  # a role that is not in `roles` cannot be assumed
 
 
+def doomed(ordered: dict[str, int], region: str) -> bool:
+    """Whether what is asked for now is one of the next that shall fail there, by one of the orders above, and counts it.
+
+    Known when it is asked for: who orders that the next one fails does not mean an older one that happens to end first.
+    """
+    if ordered.get(region, 0) <= 0:
+        return False
+    ordered[region] -= 1
+    return True
+
+
 @dataclass
 class Lab:
     clock: Clock = field(default_factory=Clock)

@@ -127,18 +127,10 @@ def _start(call: Call, request: _Request) -> Image:
         description=call.text("Description"), root_device_name=source.root_device_name,
         source_image=source.id, source_region=source.region, **traits(source),
     )  # fmt: skip
-    doomed = _doomed(call)
+    doomed = lab.doomed(call.lab.settings.fail_copies, call.region)
     call.store.copying[call.account, call.region].add(image.id)
     call.store.at(call.now + seconds, lambda now: _finish(call, image, source, now, doomed=doomed))
     return image
-
-
-def _doomed(call: Call) -> bool:
-    failing = call.lab.settings.fail_copies
-    if failing.get(call.region, 0) <= 0:
-        return False
-    failing[call.region] -= 1
-    return True
 
 
 def _mapping(call: Call, mapping: Mapping, request: _Request, image_id: str, seconds: float) -> Mapping:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from goldenami.local.aws import lab
 from goldenami.local.aws.ec2 import encryption, errors, filters, paging, render, tagging
 from goldenami.local.aws.ec2.call import Call
 from goldenami.local.aws.ec2.making import new_image
@@ -95,18 +96,9 @@ def _begun(call: Call, prefix: str, disks: Sequence[ImportedDisk], tags: Mapping
         license_type=call.text("LicenseType"), usage_operation=call.text("UsageOperation"),
     )  # fmt: skip
     call.store.imports[call.account, call.region][task.id] = task
-    doomed = _doomed(call)
+    doomed = lab.doomed(call.lab.settings.fail_imports, call.region)
     call.store.at(task.due_at, lambda now: _finish(replace(call, now=now), task, doomed=doomed))
     return task
-
-
-def _doomed(call: Call) -> bool:
-    """Known when it is asked for, as with copies: an older one that happens to end first is not meant."""
-    failing = call.lab.settings.fail_imports
-    if failing.get(call.region, 0) <= 0:
-        return False
-    failing[call.region] -= 1
-    return True
 
 
 def _finish(call: Call, task: ImportTask, *, doomed: bool) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from goldenami.local.aws import lab
 from goldenami.local.aws.ec2 import errors, filters, paging, render, tagging
 from goldenami.local.aws.ec2.call import Call
 from goldenami.local.aws.ec2.records import UsageEntry, UsageReport, iso
@@ -46,8 +47,8 @@ def create_image_usage_report(call: Call) -> Mapping[str, Any]:
         created_at=call.now, expires_at=call.now + KEPT_SECONDS, resource_types=wanted, accounts=tuple(accounts), tags=tags,
     )  # fmt: skip
     call.store.reports[call.account, call.region][report.id] = report
-    fails = _is_ordered_to_fail(call)
-    call.store.at(call.now + call.lab.settings.usage_report_seconds, lambda _: _fail(report) if fails else _finish(call, report))
+    doomed = lab.doomed(call.lab.settings.fail_usage_reports, call.region)
+    call.store.at(call.now + call.lab.settings.usage_report_seconds, lambda _: _fail(report) if doomed else _finish(call, report))
     call.store.at(report.expires_at, lambda _: _expire(call, report))
     answer = {"reportId": report.id}
     call.remember(answer)
@@ -80,15 +81,6 @@ def _check_quotas(call: Call, image_id: str) -> None:
     quota = call.lab.settings.usage_reports_quota
     if len(reports) >= quota:
         raise errors.Refused("ResourceLimitExceeded", f"The maximum number of image usage reports has been reached ({quota}).")
-
-
-def _is_ordered_to_fail(call: Call) -> bool:
-    """Known when it is asked for: who orders that the next one fails means that one, and not an older one that happens to end first."""
-    ordered = call.lab.settings.fail_usage_reports
-    if ordered.get(call.region, 0) <= 0:
-        return False
-    ordered[call.region] -= 1
-    return True
 
 
 def _fail(report: UsageReport) -> None:
